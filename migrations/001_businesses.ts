@@ -1,0 +1,40 @@
+import type { Knex } from 'knex'
+
+/** Tenants, their phone numbers, and the one-row facts of this installation. */
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    create table installation (
+      key   text primary key,
+      value text not null
+    );
+
+    create table businesses (
+      business_id            bigint primary key check (business_id > 0),
+      name                   text not null default '',
+      inbound_webhook_url    text,
+      outbound_webhook_url   text,
+      generic_webhook_url    text,
+      headers_sealed         bytea,
+      signing_secret_sealed  bytea not null,
+      language               text not null default '',
+      service_categories     text[] not null default '{}',
+      max_concurrency        integer check (max_concurrency > 0),
+      rate_per_second        numeric check (rate_per_second > 0),
+      revision               integer not null default 0,
+      created_at             timestamptz not null default clock_timestamp(),
+      updated_at             timestamptz not null default clock_timestamp()
+    );
+
+    comment on column businesses.revision is 'counted up by every change, so that a dispatcher sees what to load again';
+
+    create table phone_numbers (
+      phone_number text primary key,
+      business_id  bigint not null
+    );
+    create index phone_numbers_business on phone_numbers (business_id);
+  `)
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.raw('drop table phone_numbers, businesses, installation')
+}

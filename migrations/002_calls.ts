@@ -1,0 +1,67 @@
+import type { Knex } from 'knex'
+
+/**
+ * Calls, what the platform says about them, and the committed results of each pipeline step.
+ * `call_details` is keyed by CallSid alone: the platform may name a call before Twilio has told us whose it is.
+ */
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    create table calls (
+      business_id            bigint not null check (business_id > 0),
+      call_sid               text not null,
+      direction              text check (direction in ('inbound', 'outbound')),
+      from_number            text not null default '',
+      to_number              text not null default '',
+      state                  text not null default 'open'
+                             check (state in ('open', 'queued', 'processing', 'completed', 'failed')),
+      error                  text,
+      twilio_status          text not null default '',
+      started_at             timestamptz,
+      ended_at               timestamptz,
+      duration_sec           integer,
+      recording_sid          text,
+      recording_url          text,
+      recording_started_at   timestamptz,
+      recording_duration_sec integer,
+      recorded_at            timestamptz,
+      transcript             text,
+      summary                text,
+      city                   text,
+      service_category       text,
+      completed_at           timestamptz,
+      failed_at              timestamptz,
+      created_at             timestamptz not null default clock_timestamp(),
+      primary key (business_id, call_sid)
+    );
+    create index calls_by_sid on calls (call_sid);
+    create index calls_by_age on calls (created_at, call_sid);
+    create index calls_with_text on calls (completed_at) where transcript is not null;
+    create index calls_not_completed on calls (state, created_at, call_sid) where state <> 'completed';
+
+    create table call_details (
+      call_sid      text primary key,
+      lead_id       text not null default '',
+      customer_name text not null default '',
+      agent_name    text not null default '',
+      metadata      json not null default '{}',
+      updated_at    timestamptz not null default clock_timestamp()
+    );
+
+    create table call_steps (
+      business_id bigint not null,
+      call_sid    text not null,
+      step        text not null check (step in ('audio', 'transcript', 'summary', 'extraction', 'completion')),
+      attempts    integer not null default 0,
+      started_at  timestamptz not null default clock_timestamp(),
+      finished_at timestamptz,
+      error       text,
+      result      json,
+      primary key (business_id, call_sid, step)
+    );
+    create index call_steps_with_result on call_steps (finished_at) where result is not null;
+  `)
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.raw('drop table call_steps, call_details, calls')
+}

@@ -1,0 +1,42 @@
+import type { Knex } from 'knex'
+
+/**
+ * Every signed callback as it came. `body` and `query` are the raw text; the other columns are what matching looks up.
+ * `new` waits for matching (again not before `match_at`), `unmatched` for a business that fits.
+ * `from_number` and `to_number` are the call's, from the callback itself or from Twilio's Call resource;
+ * `parent_call_sid` is the call that this leg belongs to, likewise.
+ */
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    create table twilio_callbacks (
+      id              bigint generated always as identity primary key,
+      kind            text not null check (kind in ('call_status', 'recording_status')),
+      call_sid        text not null,
+      parent_call_sid text,
+      url_business_id bigint,
+      from_number     text not null default '',
+      to_number       text not null default '',
+      query           text not null,
+      body            text not null,
+      state           text not null default 'new' check (state in ('new', 'matched', 'unmatched')),
+      reason          text,
+      business_id     bigint,
+      tries           integer not null default 0,
+      received_at     timestamptz not null default clock_timestamp(),
+      match_at        timestamptz not null default clock_timestamp(),
+      matched_at      timestamptz
+    );
+    create index twilio_callbacks_new on twilio_callbacks (match_at) where state = 'new';
+    create index twilio_callbacks_unmatched on twilio_callbacks (id) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_from on twilio_callbacks (from_number) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_to on twilio_callbacks (to_number) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_url on twilio_callbacks (url_business_id) where state = 'unmatched';
+    create index twilio_callbacks_by_call on twilio_callbacks (call_sid);
+    create index twilio_callbacks_by_parent on twilio_callbacks (parent_call_sid) where parent_call_sid is not null;
+    create index twilio_callbacks_by_age on twilio_callbacks (received_at) where state = 'matched';
+  `)
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.raw('drop table twilio_callbacks')
+}
