@@ -1,0 +1,118 @@
+import pg from 'pg'
+import type { Logger } from '../telemetry/logger.ts'
+import { connectionSettings } from './pool.ts'
+
+const channel = 'callbox_outbox'
+/** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
+const longestPayload = 7_900
+const heartbeatMs = 5_000
+
+/** The name of a route in a hint. */
+export const routeName = (businessId: string, direction: string): string => `${businessId}:${direction}`
+
+/**
+ * Tells dispatchers which routes have something new. Call it after the commit, never inside the transaction: a NOTIFY
+ * takes a lock on the whole database at commit. Hints that come while one is on its way are sent together. A hint may
+ * be lost: polling finds what it named.
+ */
+export class HintSender {
+  readonly #pool: pg.Pool
+  readonly #waiting = new Set<string>()
+  #sending: Promise<void> | null = null
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool
+  }
+
+  hint(businessId: string, direction: string): void {
+    this.#waiting.add(routeName(businessId, direction))
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = null
+    })
+  }
+
+  /** Resolves when what was hinted so far has been sent or given up. */
+  async flush(): Promise<void> {
+    await this.#sending
+  }
+
+  async #send(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      let payload = ''
+      for (const name of this.#waiting) {
+        if (payload.length + name.length + 1 > longestPayload) break
+        payload += payload === '' ? name : `,${name}`
+        this.#waiting.delete(name)
+      }
+      await this.#pool.query('select pg_notify($1, $2)', [channel, payload]).catch(() => undefined)
+    }
+  }
+}
+
+/**
+ * Listens for hints on a session of its own, and connects again when it is lost. `onHint` gets the routes named;
+ * after each (re)connect it gets none, since hints may have been missed.
+ */
+export class HintListener {
+  readonly #url: string
+  readonly #onHint: (routes: string[]) => void
+  readonly #log: Logger
+  #client: pg.Client | null = null
+  #timer: NodeJS.Timeout | null = null
+  #stopped = false
+
+  constructor(url: string, onHint: (routes: string[]) => void, log: Logger) {
+    this.#url = url
+    this.#onHint = onHint
+    this.#log = log
+  }
+
+  start(): void {
+    void this.#connect()
+  }
+
+  /** Does not wait for the server to say goodbye: one that has vanished never does. */
+  stop(): void {
+    this.#stopped = true
+    if (this.#timer) clearTimeout(this.#timer)
+    void this.#client?.end().catch(() => undefined)
+  }
+
+  async #connect(): Promise<void> {
+    const client = new pg.Client(connectionSettings(this.#url, 'callbox hints'))
+    let lost = false
+    const lose = (err?: unknown): void => {
+      if (lost) return
+      lost = true
+      this.#client = null
+      void client.end().catch(() => undefined)
+      if (this.#stopped) return
+      this.#log.debug({ event: 'hints.lost', err }, 'no hints for now; polling goes on')
+      this.#later(() => void this.#connect(), 1_000)
+    }
+    client.on('error', lose)
+    client.on('end', () => lose())
+    client.on('notification', (message) => this.#onHint((message.payload ?? '').split(',')))
+    try {
+      await client.connect()
+      await client.query(`listen ${channel}`)
+      this.#client = client
+      if (this.#stopped) return lose()
+      this.#onHint([])
+      this.#heartbeat(client, lose)
+    } catch (error) {
+      lose(error)
+    }
+  }
+
+  /** A half-open connection delivers nothing and reports nothing; only asking shows it. */
+  #heartbeat(client: pg.Client, lose: (err: unknown) => void): void {
+    this.#later(() => {
+      client.query('select').then(() => this.#client === client && this.#heartbeat(client, lose), lose)
+    }, heartbeatMs)
+  }
+
+  #later(run: () => void, ms: number): void {
+    if (!this.#stopped) this.#timer = setTimeout(run, ms)
+  }
+}

@@ -1,0 +1,18 @@
+import knex, { type Knex } from 'knex'
+import { connectionSettings } from './pool.ts'
+
+const ignore = (): void => undefined
+
+/** knex, for migrations, admin filters and the transactions of the pipeline; the dispatcher's hot path speaks `pg`. */
+export function createKnex(url: string, applicationName: string, max: number): Knex {
+  return knex({
+    client: 'pg',
+    connection: connectionSettings(url, applicationName),
+    pool: { min: 0, max },
+    acquireConnectionTimeout: 10_000,
+    // Else the message of every failed statement carries its values: phone numbers, transcripts.
+    compileSqlOnError: false,
+    // It would write to the console, past our log; what matters of it is also thrown.
+    log: { warn: ignore, error: ignore, deprecate: ignore, debug: ignore },
+  })
+}

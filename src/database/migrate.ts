@@ -1,0 +1,53 @@
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Knex } from 'knex'
+import { PgBoss } from 'pg-boss'
+import { createKnex } from './knex.ts'
+
+const directory = fileURLToPath(new URL('../../migrations', import.meta.url))
+const migrations = { directory, loadExtensions: ['.ts'], tableName: 'callbox_migrations' }
+
+/** A number of our own for `pg_advisory_xact_lock`: "callbox" has seven letters, and migrations are its first lock. */
+const migrationLock = 7_000_001
+
+/**
+ * Brings the schema to what this version knows, pg-boss's included; one process at a time, others wait.
+ *
+ * The lock is held by an open transaction on a connection of its own: it also works through PgBouncer in transaction
+ * mode, and a `kill -9` frees it. knex's own lock is a row that a `kill -9` leaves behind, so it is cleared first.
+ *
+ * @returns the names of the migrations that were applied.
+ */
+export async function migrate(url: string): Promise<string[]> {
+  const knex = createKnex(url, 'callbox migrate', 3)
+  try {
+    return await knex.transaction(async (lock) => {
+      await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock]).timeout(600_000)
+      await knex.migrate.forceFreeMigrationsLock(migrations)
+      const [, applied] = (await knex.migrate.latest(migrations)) as [number, string[]]
+      await installQueue(url)
+      return applied
+    })
+  } finally {
+    await knex.destroy()
+  }
+}
+
+async function installQueue(url: string): Promise<void> {
+  const boss = new PgBoss({ connectionString: url, max: 2, supervise: false, schedule: false, registerInstance: false })
+  boss.on('error', () => undefined)
+  await boss.start()
+  await boss.stop({ graceful: false })
+}
+
+/** `null` when every migration that this version knows is applied; else a sentence that says what is missing. */
+export async function missingMigrations(knex: Knex): Promise<string | null> {
+  const known = readdirSync(directory).filter((file) => file.endsWith('.ts'))
+  const { rows } = await knex.raw<{ rows: { present: boolean }[] }>(
+    `select to_regclass('callbox_migrations') is not null as present`,
+  )
+  if (rows[0]?.present !== true) return 'the database has no schema yet: run callbox migrate'
+  const applied = await knex('callbox_migrations').whereIn('name', known).pluck('name')
+  const missing = known.filter((name) => !applied.includes(name))
+  return missing.length === 0 ? null : `the database lacks ${missing.join(', ')}: run callbox migrate`
+}
