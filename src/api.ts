@@ -1,0 +1,48 @@
+import express from 'express'
+import type { Knex } from 'knex'
+import { fleetMetrics } from './admin/fleet-metrics.ts'
+import { Problem, problemAnswers } from './admin/problems.ts'
+import { startRetention } from './admin/retention.ts'
+import { adminRouter } from './admin/router.ts'
+import { RecordingQueue } from './calls/recording-queue.ts'
+import type { Config } from './config.ts'
+import type { HintSender } from './database/hints.ts'
+import type { Sealer } from './database/sealing.ts'
+import { createIngress } from './ingress/ingress.ts'
+import type { Logger } from './telemetry/logger.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+interface ApiParts {
+  config: Config
+  databaseUrl: string
+  knex: Knex
+  sealer: Sealer
+  hints: HintSender
+  log: Logger
+  metrics: Metrics
+}
+
+/** The role `api`: Twilio's callbacks, the admin API, the fleet's metrics and retention. */
+export async function startApi(parts: ApiParts): Promise<{ router: express.Router; stop(): Promise<void> }> {
+  const queue = new RecordingQueue(parts.databaseUrl, parts.log)
+  await queue.start()
+  const ingress = createIngress({ ...parts, queue })
+  fleetMetrics(parts.knex, parts.metrics)
+  const retention = startRetention(parts)
+  ingress.start()
+  const router = express.Router()
+  router.use(ingress.router)
+  router.use(adminRouter({ ...parts, queue }))
+  router.use(() => {
+    throw new Problem(404, 'there is no such path')
+  })
+  router.use(problemAnswers(parts.log))
+  return {
+    router,
+    async stop() {
+      await retention.stop()
+      await ingress.stop()
+      await queue.stop()
+    },
+  }
+}

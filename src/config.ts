@@ -1,0 +1,200 @@
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+export const roles = ['api', 'worker', 'dispatcher'] as const
+export type Role = (typeof roles)[number]
+
+export interface AdminToken {
+  name: string
+  token: string
+}
+
+export interface Config {
+  /** `null`: the embedded PostgreSQL. */
+  databaseUrl: string | null
+  /** A session-level connection for `LISTEN`; `null`: none, so polling alone. */
+  databaseDirectUrl: string | null
+  /** Absolute path of the directory of embedded data, generated secrets and audio. */
+  home: string
+  port: number
+  metricsPort: number
+  /** Without a trailing slash; what Twilio signs starts with it. */
+  publicUrl: string
+  /** Empty: not given. */
+  adminTokens: AdminToken[]
+  /** 32 bytes; `null`: not given. */
+  secretsKey: Buffer | null
+  /** The key before it, while `callbox reseal` has not ended; `null`: not given. */
+  secretsKeyPrevious: Buffer | null
+  twilio: { accountSid: string | null; authTokens: string[]; apiUrl: string }
+  openai: { apiKey: string | null; baseUrl: string | null; transcribeModel: string; summaryModel: string }
+  webhook: {
+    /** Waits between attempts, in milliseconds; one attempt more than there are waits. */
+    retryScheduleMs: number[]
+    timeoutMs: number
+    allowedNetworks: string[]
+    proxyUrl: string | null
+  }
+  dispatcherConcurrency: number
+  logLevel: string
+  retentionDays: number
+}
+
+/** A setting that cannot be used; its message is the one line to print. Values of secrets are left out of it. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+type Environment = Record<string, string | undefined>
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Reads `250ms`, `5s`, `30m`, `2h` or `1d` as milliseconds; anything else, or over 30 days, is an error. */
+export const duration = z
+  .string()
+  .regex(/^\d{1,9}(ms|s|m|h|d)$/)
+  .transform((text) => {
+    const unit = text.replace(/\d+/, '') as keyof typeof unitMs
+    return Number.parseInt(text, 10) * unitMs[unit]
+  })
+  .pipe(z.number().max(30 * unitMs.d))
+
+const wholeNumber = (min: number, max: number) =>
+  z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(min).max(max))
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+)
+
+const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''))
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
+
+const network = z.string().refine((text) => {
+  const [address = '', bits = '', ...rest] = text.split('/')
+  const family = isIP(address)
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+})
+
+const adminTokens = list.pipe(
+  z
+    .array(
+      z
+        .string()
+        .transform((part) => {
+          const colon = part.indexOf(':')
+          return colon < 0
+            ? { name: 'admin', token: part }
+            : { name: part.slice(0, colon), token: part.slice(colon + 1) }
+        })
+        .pipe(z.object({ name: z.string().min(1), token: z.string().min(8) })),
+    )
+    .min(1),
+)
+
+const base64Key = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{43}=?$/)
+  .transform((text) => Buffer.from(text, 'base64'))
+
+class Reader {
+  readonly env: Environment
+  constructor(env: Environment) {
+    this.env = env
+  }
+
+  /** An empty value counts as unset: compose files and service managers pass those. */
+  optional<T>(name: string, schema: z.ZodType<T>, takes: string, secret = false): T | null {
+    const text = this.env[name]?.trim()
+    if (text === undefined || text === '') return null
+    const parsed = schema.safeParse(text)
+    if (parsed.success) return parsed.data
+    const got = secret ? `a value of ${text.length} characters` : JSON.stringify(text)
+    throw new ConfigError(`${name}: got ${got}; takes ${takes}`)
+  }
+}
+
+/**
+ * Turns the environment into settings.
+ *
+ * @throws {ConfigError} for the first value that is not what the variable takes, or that is required and missing.
+ */
+export function readConfig(env: Environment): Config {
+  const read = new Reader(env)
+  const port = read.optional('PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 8080
+  const databaseUrl = read.optional('DATABASE_URL', postgresUrl, 'postgres://user:password@host:port/database', true)
+  const timeout = 'one duration such as 250ms, 15s or 1m, from 10ms to 10m'
+  const schedule = 'durations joined by commas, such as 5s,5m,30m,2h; at most 50, none over 30d'
+  return {
+    databaseUrl,
+    databaseDirectUrl: read.optional('DATABASE_DIRECT_URL', postgresUrl, 'postgres://user:password@host/db', true),
+    home: resolve(read.optional('CALLBOX_HOME', z.string(), 'a directory') ?? '.callbox'),
+    port,
+    metricsPort: read.optional('METRICS_PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 9464,
+    publicUrl:
+      read.optional('PUBLIC_URL', httpUrl, 'an http or https address, such as https://callbox.example') ??
+      `http://localhost:${port}`,
+    adminTokens:
+      read.optional('ADMIN_TOKEN', adminTokens, 'a token of 8 characters or more, or name:token,name:token', true) ??
+      [],
+    secretsKey: read.optional('SECRETS_KEY', base64Key, '32 bytes in base64 (openssl rand -base64 32)', true),
+    secretsKeyPrevious: read.optional('SECRETS_KEY_PREVIOUS', base64Key, 'the former SECRETS_KEY', true),
+    twilio: {
+      accountSid: read.optional(
+        'TWILIO_ACCOUNT_SID',
+        z.string().regex(/^AC[0-9a-fA-F]{32}$/),
+        'an account SID: AC and 32 hex digits',
+      ),
+      authTokens: read.optional('TWILIO_AUTH_TOKEN', list.pipe(z.array(z.string()).min(1)), 'auth tokens', true) ?? [],
+      apiUrl: read.optional('TWILIO_API_URL', httpUrl, 'an http or https address') ?? 'https://api.twilio.com',
+    },
+    openai: {
+      apiKey: read.optional('OPENAI_API_KEY', z.string(), 'a key', true),
+      baseUrl: read.optional('OPENAI_BASE_URL', httpUrl, 'an http or https address'),
+      transcribeModel: read.optional('OPENAI_TRANSCRIBE_MODEL', z.string(), 'a model') ?? 'whisper-1',
+      summaryModel: read.optional('OPENAI_SUMMARY_MODEL', z.string(), 'a model') ?? 'gpt-5-mini',
+    },
+    webhook: {
+      retryScheduleMs: read.optional(
+        'WEBHOOK_RETRY_SCHEDULE',
+        list.pipe(z.array(duration).min(1).max(50)),
+        schedule,
+      ) ?? [5000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000],
+      timeoutMs: read.optional('WEBHOOK_TIMEOUT', duration.pipe(z.number().min(10).max(600_000)), timeout) ?? 15_000,
+      allowedNetworks:
+        read.optional(
+          'WEBHOOK_ALLOWED_NETWORKS',
+          list.pipe(z.array(network)),
+          'networks joined by commas, such as 10.0.0.0/8,fd00::/8',
+        ) ?? [],
+      proxyUrl: read.optional('WEBHOOK_PROXY_URL', httpUrl, 'an http or https address', true),
+    },
+    dispatcherConcurrency:
+      read.optional('DISPATCHER_CONCURRENCY', wholeNumber(1, 10_000), 'a whole number from 1 to 10000') ?? 256,
+    logLevel:
+      read.optional(
+        'LOG_LEVEL',
+        z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+        'fatal, error, warn, info, debug, trace or silent',
+      ) ?? 'info',
+    retentionDays:
+      read.optional('RETENTION_DAYS', wholeNumber(1, 36_500), 'a whole number of days from 1 to 36500') ?? 30,
+  }
+}
+
+/**
+ * Checks what the chosen roles cannot do without, once generated secrets have been filled in.
+ *
+ * @throws {ConfigError} naming the variable that is missing.
+ */
+export function requireSecrets(config: Config, chosen: readonly Role[]): void {
+  if (chosen.includes('api') && config.adminTokens.length === 0) {
+    throw new ConfigError('ADMIN_TOKEN: got nothing; takes a token of 8 characters or more, or name:token,name:token')
+  }
+  if (config.secretsKey === null && (chosen.includes('api') || chosen.includes('dispatcher'))) {
+    throw new ConfigError('SECRETS_KEY: got nothing; takes 32 bytes in base64 (openssl rand -base64 32)')
+  }
+}

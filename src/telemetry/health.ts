@@ -1,0 +1,23 @@
+import express from 'express'
+import type { Metrics } from './metrics.ts'
+
+/** Says what is not ready, or `null`. */
+export type ReadinessCheck = () => Promise<string | null>
+
+/** `/healthz` (alive), `/readyz` (fit for work; 503 with the reasons) and `/metrics`, the same in every role. */
+export function healthRouter(checks: readonly ReadinessCheck[], metrics: Metrics): express.Router {
+  const router = express.Router()
+  router.get('/healthz', (_request, response) => {
+    response.json({ status: 'alive' })
+  })
+  router.get('/readyz', async (_request, response) => {
+    const reasons = await Promise.all(checks.map((check) => check().catch(() => 'the database does not answer')))
+    const missing = reasons.filter((reason) => reason !== null)
+    response.status(missing.length === 0 ? 200 : 503)
+    response.json(missing.length === 0 ? { status: 'ready' } : { status: 'not ready', reasons: missing })
+  })
+  router.get('/metrics', async (_request, response) => {
+    response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+  })
+  return router
+}
