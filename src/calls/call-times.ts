@@ -1,0 +1,25 @@
+/** What is known of when a call was; its record in table `calls`. */
+export interface KnownTimes {
+  started_at: Date | null
+  ended_at: Date | null
+  duration_sec: number | null
+  recording_started_at: Date | null
+  recording_duration_sec: number | null
+  /** When its recording was stored: known of every call in the pipeline. */
+  recorded_at: Date
+}
+
+/** Start, end and length in whole seconds. What Twilio did not tell about the call comes from its recording. */
+export function callTimes(known: KnownTimes): { startedAt: Date; endedAt: Date; durationSec: number } {
+  const start = known.started_at ?? known.recording_started_at
+  const durationSec = known.duration_sec ?? secondsBetween(start, known.ended_at) ?? known.recording_duration_sec ?? 0
+  const endedAt = known.ended_at ?? later(start, durationSec) ?? known.recorded_at
+  return { startedAt: start ?? new Date(endedAt.getTime() - durationSec * 1000), endedAt, durationSec }
+}
+
+function secondsBetween(start: Date | null, end: Date | null): number | null {
+  if (start === null || end === null) return null
+  return Math.max(0, Math.round((end.getTime() - start.getTime()) / 1000))
+}
+
+const later = (time: Date | null, seconds: number): Date | null => time && new Date(time.getTime() + seconds * 1000)

@@ -1,0 +1,144 @@
+import type { Knex } from 'knex'
+import { lockKind } from '../calls/locks.ts'
+import { businessIdOfUrl, type CallbackKind, parseCallback } from './callback.ts'
+
+export interface CallbackKey {
+  id: string
+  call_sid: string
+}
+
+/** A row of `twilio_callbacks`, in so far as matching reads it. */
+export interface StoredCallback extends CallbackKey {
+  kind: CallbackKind
+  parent_call_sid: string | null
+  query: string
+  body: string
+  tries: number
+}
+
+/** How long storing may take, in milliseconds: Twilio waits 15 s for the whole answer. */
+const storeDeadlineMs = 8_000
+
+/** Stores a callback as it came. */
+export async function storeCallback(knex: Knex, kind: CallbackKind, query: string, body: string): Promise<void> {
+  const callback = parseCallback(body)
+  const urlBusinessId = businessIdOfUrl(query)
+  await knex('twilio_callbacks')
+    .insert({
+      kind,
+      call_sid: callback.CallSid,
+      parent_call_sid: callback.ParentCallSid || null,
+      url_business_id: urlBusinessId === 'invalid' ? null : urlBusinessId,
+      from_number: callback.From,
+      to_number: callback.To,
+      query,
+      body,
+    })
+    .timeout(storeDeadlineMs)
+}
+
+/** How many of the oldest due callbacks are looked at for one that nobody else has claimed. */
+const claimWindow = 64
+
+/**
+ * Claims the callback that waits longest of those that are due and unclaimed, until `trx` ends. The claim is an
+ * advisory lock and not the row's: `for update skip locked` also locks, and keeps, rows that it then finds changed and
+ * does not return, and whoever needs such a row in the meantime either passes it over or waits into a deadlock.
+ */
+export async function claimDueCallback(trx: Knex.Transaction): Promise<CallbackKey | undefined> {
+  const { rows } = await trx.raw<{ rows: CallbackKey[] }>(
+    `select id, call_sid
+     from (select id, call_sid
+           from twilio_callbacks
+           where state = 'new' and match_at <= now()
+           order by match_at
+           limit ?) as due
+     where pg_try_advisory_xact_lock(?, hashint8(id))
+     limit 1`,
+    [claimWindow, lockKind.callback],
+  )
+  return rows[0]
+}
+
+/**
+ * A callback that still waits for matching. Hold `lockCall` for its CallSid: then it changes no more, but for its turn.
+ *
+ * @param due only if its turn had come when `trx` began.
+ */
+export async function readNewCallback(
+  trx: Knex.Transaction,
+  id: string,
+  due: boolean,
+): Promise<StoredCallback | undefined> {
+  const row = trx('twilio_callbacks').where({ id, state: 'new' })
+  if (due) row.where('match_at', '<=', trx.raw('now()'))
+  return await row.first('id', 'kind', 'call_sid', 'parent_call_sid', 'query', 'body', 'tries')
+}
+
+/** The call that a leg belongs to, as far as any stored callback tells. */
+export async function knownParent(trx: Knex.Transaction, callSid: string): Promise<string | null> {
+  const row = await trx('twilio_callbacks')
+    .where({ call_sid: callSid })
+    .whereNotNull('parent_call_sid')
+    .orderBy('id')
+    .first('parent_call_sid')
+  return row?.parent_call_sid ?? null
+}
+
+/** Keeps what the Call resource told: the leg's call, and the numbers by which a changed business finds it. */
+export async function rememberCall(
+  trx: Knex.Transaction,
+  id: string,
+  call: { parentCallSid: string | null; from: string; to: string },
+): Promise<void> {
+  await trx('twilio_callbacks')
+    .where({ id })
+    .update({ parent_call_sid: call.parentCallSid, from_number: call.from, to_number: call.to })
+}
+
+export async function settleMatched(
+  trx: Knex.Transaction,
+  id: string,
+  businessId: string,
+  remark: string | null,
+): Promise<void> {
+  await trx('twilio_callbacks')
+    .where({ id })
+    .update({
+      state: 'matched',
+      business_id: businessId,
+      reason: remark,
+      matched_at: trx.raw('clock_timestamp()'),
+    })
+}
+
+export async function settleUnmatched(trx: Knex.Transaction, id: string, reason: string): Promise<void> {
+  await trx('twilio_callbacks').where({ id }).update({ state: 'unmatched', reason })
+}
+
+/**
+ * Puts a callback off.
+ *
+ * @param tries how often its match has been tried without an end.
+ */
+export async function postpone(
+  connection: Knex,
+  id: string,
+  waitSeconds: number,
+  tries: number,
+  reason: string | null,
+): Promise<void> {
+  await connection('twilio_callbacks')
+    .where({ id, state: 'new' })
+    .update({ match_at: connection.raw('clock_timestamp() + make_interval(secs => ?)', [waitSeconds]), tries, reason })
+}
+
+/** Has the other callbacks of a call and of its legs matched now, if they wait or found nobody. */
+export async function wakeOthers(trx: Knex.Transaction, callback: CallbackKey, callSid: string): Promise<void> {
+  await trx.raw(
+    `update twilio_callbacks set state = 'new', match_at = clock_timestamp()
+     where (call_sid = any(:sids) or parent_call_sid = :callSid)
+       and (state = 'unmatched' or (state = 'new' and match_at > now()))`,
+    { sids: [callSid, callback.call_sid], callSid },
+  )
+}

@@ -1,0 +1,33 @@
+import type express from 'express'
+import type { Knex } from 'knex'
+import type { RecordingSender } from '../calls/recording-queue.ts'
+import type { Config } from '../config.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { callbackRouter } from './callback-router.ts'
+import { Matcher } from './matcher.ts'
+
+interface IngressDeps {
+  config: Config
+  knex: Knex
+  queue: RecordingSender
+  log: Logger
+  metrics: Metrics
+}
+
+/** Twilio to calls: `router` takes and stores callbacks; between `start` and `stop` stored ones are matched. */
+export interface Ingress {
+  router: express.Router
+  start(): void
+  stop(): Promise<void>
+}
+
+export function createIngress(deps: IngressDeps): Ingress {
+  const { config, knex, queue, log, metrics } = deps
+  const matcher = new Matcher({ settings: config.twilio, queue, knex, log })
+  return {
+    router: callbackRouter({ config, knex, log, metrics, onStored: () => matcher.wake() }),
+    start: () => matcher.start(),
+    stop: () => matcher.stop(),
+  }
+}

@@ -1,0 +1,47 @@
+/** The steps of a call, in their order; see table `call_steps`. */
+export const stepNames = ['audio', 'transcript', 'summary', 'extraction', 'completion'] as const
+export type StepName = (typeof stepNames)[number]
+
+/** What OpenAI does for us; one can be refused while the other works. */
+export type Service = 'transcription' | 'language model'
+
+/**
+ * Why a step did not succeed, by what follows from it. `error` is for operators and the API: no phone number,
+ * transcript, secret or URL path is in it.
+ *
+ * - `outage`: somebody else's trouble; tried again with the job's backoff, for days. `afterMs`: not earlier than that.
+ * - `absent`: Twilio does not have the recording, perhaps not yet.
+ * - `unusable`: the service answered, but with nothing that can be used; each try is paid for.
+ * - `refused`: the service refuses us, not this call: the queue pauses.
+ * - `hopeless`: no repetition helps; the call fails.
+ * - `waiting`: nothing is wrong, it is only too early.
+ * - `interrupted`: this process stops or has lost the job; another run goes on.
+ * - `over`: another run has ended the call.
+ */
+export type Setback =
+  | { kind: 'outage'; error: string; afterMs?: number }
+  | { kind: 'absent'; error: string }
+  | { kind: 'unusable'; error: string }
+  | { kind: 'hopeless'; error: string }
+  | { kind: 'refused'; service: Service; error: string }
+  | { kind: 'waiting'; afterMs: number }
+  | { kind: 'interrupted' }
+  | { kind: 'over' }
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; setback: Setback }
+
+export const done = <T>(value: T): Outcome<T> => ({ ok: true, value })
+export const setBack = (setback: Setback): { ok: false; setback: Setback } => ({ ok: false, setback })
+
+/** The error's code or name alone: messages of network and database errors may carry addresses and values. */
+export function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return error.cause instanceof Error ? errorCode(error.cause) : error.name
+}
+
+/**
+ * What PostgreSQL can store and JSON can carry: without U+0000, which no PostgreSQL text can hold, and with U+FFFD for
+ * halves of surrogate pairs, which no UTF-8 can. All else stays as it is.
+ */
+export const storableText = (text: string): string => text.replaceAll('\0', '').toWellFormed()

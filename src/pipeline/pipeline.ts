@@ -1,0 +1,59 @@
+import type { Knex } from 'knex'
+import type { Config } from '../config.ts'
+import type { HintSender } from '../database/hints.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { AudioFiles } from './audio-files.ts'
+import { OpenAiService } from './openai-service.ts'
+import { Pause } from './pause.ts'
+import { type PipelineTimings, pipelineTimings } from './timings.ts'
+import { RecordingWorker } from './worker.ts'
+
+export interface PipelineParts {
+  config: Config
+  databaseUrl: string
+  knex: Knex
+  hints: HintSender
+  log: Logger
+  metrics: Metrics
+  /** What differs from {@link pipelineTimings}. */
+  timings?: Partial<PipelineTimings>
+}
+
+export interface Pipeline {
+  /** Resolves when no call is worked on any more, within about 25 s. */
+  stop(): Promise<void>
+  ready(): Promise<string | null>
+}
+
+const sweepIntervalMs = 3_600_000
+
+/**
+ * The role `worker`: turns recordings into results, each call in steps, and completes the call in one transaction.
+ *
+ * @throws Error when the database is away or lacks its schema, or when `CALLBOX_HOME` cannot be written.
+ */
+export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
+  const timings = { ...pipelineTimings, ...parts.timings }
+  const audioFiles = new AudioFiles(parts.config.home)
+  await audioFiles.prepare()
+  const pause = new Pause(parts.log, parts.metrics, () => worker.pauseChanged())
+  const openai = new OpenAiService(parts.config.openai, pause, timings.quickRetryMs)
+  const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles }, pause)
+  await worker.start()
+
+  const sweep = (): void => {
+    audioFiles
+      .sweep(parts.knex)
+      .catch((err) => parts.log.warn({ event: 'audio.sweep_failed', err }, 'left-over recordings were not removed'))
+  }
+  sweep()
+  const sweeping = setInterval(sweep, sweepIntervalMs)
+  return {
+    ready: () => worker.ready(),
+    async stop() {
+      clearInterval(sweeping)
+      await worker.stop()
+    },
+  }
+}

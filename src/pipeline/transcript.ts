@@ -1,0 +1,13 @@
+import type { OpenAiService } from './openai-service.ts'
+import { done, type Outcome } from './outcome.ts'
+
+/** What was said; `''` for a recording without speech. */
+export async function transcribe(
+  openai: OpenAiService,
+  path: string,
+  language: string,
+  signal: AbortSignal,
+): Promise<Outcome<string>> {
+  const outcome = await openai.transcribe(path, language, signal)
+  return outcome.ok && outcome.value.trim() === '' ? done('') : outcome
+}

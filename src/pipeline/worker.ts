@@ -1,0 +1,180 @@
+import { fromKnex, type Job, type PgBoss } from 'pg-boss'
+import { z } from 'zod'
+import { openBoss, type RecordingJob, recordingQueue, sendJob, startBoss } from '../calls/recording-queue.ts'
+import type { HintSender } from '../database/hints.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { backoffMs, mayTryAgain, type PassingSetback } from './backoff.ts'
+import { noteStepError } from './call-steps.ts'
+import { failCall } from './failure.ts'
+import { type StepName, stepNames } from './outcome.ts'
+import type { Pause } from './pause.ts'
+import { type RunEnd, type RunParts, runCall } from './run-call.ts'
+
+/** Calls that one process works on at a time; nearly all of that time is waiting for others. */
+const concurrency = 10
+
+/** A job and how it fared: the step that last was set back, and how often in a row. */
+const queuedRecording = z.object({
+  businessId: z.string(),
+  callSid: z.string(),
+  step: z.enum(stepNames).optional(),
+  tries: z.number().default(0),
+})
+type QueuedRecording = z.infer<typeof queuedRecording>
+
+export interface WorkerParts extends RunParts {
+  databaseUrl: string
+  hints: HintSender
+  log: Logger
+}
+
+/**
+ * Takes recording jobs and runs their calls. A job whose run was set back is replaced by a new one that is due later, in
+ * one transaction and only while it is still ours: so waiting holds no worker, pg-boss's own retry is left to dead
+ * workers alone, and its few seconds hold however often a call was set back before.
+ */
+export class RecordingWorker {
+  readonly #parts: WorkerParts
+  readonly #log: Logger
+  readonly #pause: Pause
+  readonly #boss: PgBoss
+  readonly #stopping = new AbortController()
+  readonly #aborting = new AbortController()
+  #probeTimer: NodeJS.Timeout | null = null
+
+  constructor(parts: WorkerParts, pause: Pause) {
+    this.#parts = parts
+    this.#log = parts.log
+    this.#pause = pause
+    this.#boss = openBoss(parts.databaseUrl, parts.log, 'work')
+  }
+
+  /** @throws Error when the database is away or lacks pg-boss's schema. */
+  async start(): Promise<void> {
+    await startBoss(this.#boss)
+    this.#work(concurrency, this.#parts.timings.pollMs)
+  }
+
+  /** Steps that run get some time to end; then their jobs are handed back for other workers. */
+  async stop(): Promise<void> {
+    const { drainMs } = this.#parts.timings
+    this.#stopping.abort()
+    if (this.#probeTimer) clearTimeout(this.#probeTimer)
+    const timer = setTimeout(() => this.#aborting.abort(), drainMs)
+    await this.#boss.stop({ graceful: true, timeout: drainMs + 5_000 })
+    clearTimeout(timer)
+  }
+
+  async ready(): Promise<string | null> {
+    if (this.#stopping.signal.aborted) return 'the pipeline is stopping'
+    return (await this.#boss.getQueue(recordingQueue)) ? null : 'the recording queue is not there'
+  }
+
+  /** While a service refuses us, one job now and then is taken as a probe; else as many as there are workers. */
+  pauseChanged(): void {
+    if (this.#stopping.signal.aborted) return
+    if (this.#probeTimer) clearTimeout(this.#probeTimer)
+    this.#boss.offWork(recordingQueue, { wait: false }).catch((err) => this.#report(err))
+    const { probeMs, pollMs } = this.#parts.timings
+    if (this.#pause.on) this.#probeTimer = setTimeout(() => this.#work(1, probeMs), probeMs)
+    else this.#work(concurrency, pollMs)
+  }
+
+  #work(localConcurrency: number, pollMs: number): void {
+    const options = { localConcurrency, pollingIntervalSeconds: pollMs / 1000 }
+    this.#boss.work(recordingQueue, options, (jobs) => this.#handle(jobs)).catch((err) => this.#report(err))
+  }
+
+  #report(err: unknown): void {
+    this.#log.error({ event: 'queue.error', err }, 'the recording queue cannot be worked on')
+  }
+
+  async #handle(jobs: Job<unknown>[]): Promise<void> {
+    for (const job of jobs) {
+      const queued = queuedRecording.parse(job.data)
+      const aborted = AbortSignal.any([this.#aborting.signal, job.signal])
+      const end = await runCall(this.#parts, queued, { stopping: this.#stopping.signal, aborted })
+      await this.#settle(job, queued, end)
+    }
+  }
+
+  async #settle(job: Job<unknown>, queued: QueuedRecording, end: RunEnd): Promise<void> {
+    if (end.kind === 'setback') return this.#settleSetback(job, queued, end)
+    if (end.kind === 'completed') {
+      const { businessId, callSid } = queued
+      this.#parts.hints.hint(businessId, end.direction)
+      this.#log.info(
+        { event: 'call.completed', call_sid: callSid, business_id: businessId, direction: end.direction },
+        'a call is completed',
+      )
+    }
+    await this.#parts.audioFiles.remove(queued)
+  }
+
+  async #settleSetback(job: Job<unknown>, queued: QueuedRecording, end: RunEnd & { kind: 'setback' }): Promise<void> {
+    const { step, setback } = end
+    switch (setback.kind) {
+      case 'interrupted':
+        return this.#handBack(job, queued, step, null, 0)
+      case 'waiting':
+        return this.#handBack(job, queued, step, null, setback.afterMs)
+      case 'refused':
+        this.#pause.refused(setback.service, setback.error)
+        // Due at once: it may be the next probe.
+        return this.#handBack(job, queued, step, setback.error, 0)
+      case 'hopeless':
+        return this.#fail(queued, step, setback.error)
+      default:
+        return this.#tryAgain(job, queued, step, setback, end.cause)
+    }
+  }
+
+  async #tryAgain(
+    job: Job<unknown>,
+    queued: QueuedRecording,
+    step: StepName,
+    setback: PassingSetback,
+    err: unknown,
+  ): Promise<void> {
+    const tries = (queued.step === step ? queued.tries : 0) + 1
+    const { error } = setback
+    if (!mayTryAgain(setback, tries)) return this.#fail(queued, step, `${error} (given up after ${tries} tries)`)
+    const waitMs = Math.round(backoffMs(setback, tries, this.#parts.timings))
+    const { businessId, callSid } = queued
+    this.#log.warn(
+      { event: 'call.retry', call_sid: callSid, business_id: businessId, step, error, tries, wait_ms: waitMs, err },
+      `step ${step} is tried again later: ${error}`,
+    )
+    this.#parts.metrics.pipelineJobs.inc({ step, result: 'retry' })
+    await this.#handBack(job, { ...queued, step, tries }, step, error, waitMs)
+  }
+
+  /** Replaces the job by one that is due later. A job that is no longer ours is left to whose it is. */
+  async #handBack(
+    job: Job<unknown>,
+    queued: QueuedRecording,
+    step: StepName,
+    error: string | null,
+    afterMs: number,
+  ): Promise<void> {
+    await this.#parts.knex.transaction(async (trx) => {
+      const answer = await this.#boss.deleteJob(recordingQueue, job, { db: fromKnex(trx) })
+      if (!('affected' in answer) || answer.affected !== 1) return
+      await sendJob(this.#boss, trx, queued, afterMs)
+      if (error !== null) await noteStepError(trx, queued, step, error)
+    })
+  }
+
+  async #fail(recording: RecordingJob, step: StepName, error: string): Promise<void> {
+    const { knex, metrics, audioFiles } = this.#parts
+    const { businessId, callSid } = recording
+    if (await failCall(knex, recording, step, error)) {
+      metrics.pipelineJobs.inc({ step, result: 'failed' })
+      this.#log.error(
+        { event: 'call.failed', call_sid: callSid, business_id: businessId, step, error },
+        `a call failed in step ${step}: ${error}`,
+      )
+    }
+    await audioFiles.remove(recording)
+  }
+}
