@@ -1,0 +1,47 @@
+import { errors } from 'undici'
+import { BlockedAddressError } from './address-guard.ts'
+
+/** How an attempt ended that brought no answer, or only part of one. */
+export type TransportFailure = 'timeout' | 'dns' | 'connect' | 'tls' | 'reset' | 'blocked'
+
+const dnsCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME'])
+const connectCodes = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EACCES',
+  'EPERM',
+  'EMFILE',
+])
+/** The request itself cannot be made: nothing was sent. */
+const unsendableCodes = new Set([
+  'ERR_INVALID_URL',
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+])
+const tlsCode = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO$)/
+
+/** Puts what Node and undici report into the words of the contract; what is unknown broke the exchange: `reset`. */
+export function classifyError(error: unknown): TransportFailure {
+  if (error instanceof BlockedAddressError) return 'blocked'
+  if (error instanceof errors.ConnectTimeoutError) return 'timeout'
+  if (error instanceof AggregateError) return classifyError(error.errors[0])
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (unsendableCodes.has(code)) return 'blocked'
+  if (code === 'ETIMEDOUT') return 'timeout'
+  if (dnsCodes.has(code)) return 'dns'
+  if (connectCodes.has(code)) return 'connect'
+  if (tlsCode.test(code)) return 'tls'
+  return 'reset'
+}
+
+const longestMessage = 300
+
+/** The error's words as they are stored: bounded, and without what PostgreSQL's text cannot hold. */
+export function errorText(error: unknown): string {
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  const message = first instanceof Error ? first.message || first.name : String(first)
+  return message.replaceAll('\0', '').toWellFormed().slice(0, longestMessage)
+}

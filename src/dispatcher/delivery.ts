@@ -1,0 +1,18 @@
+import type { Direction } from '../outbox/routing.ts'
+
+/** One pending delivery as a read found it. `version` is what its settle must still find. */
+export interface Delivery {
+  id: string
+  businessId: string
+  direction: Direction
+  callSid: string
+  eventType: string
+  version: number
+  attemptCount: number
+  /** Waits of the retry schedule that are used up. */
+  step: number
+  requeued: boolean
+  /** Milliseconds since the epoch, by the database's clock. */
+  createdMs: number
+  payload: string
+}

@@ -1,0 +1,239 @@
+/**
+ * The lease: who may send for a slot.
+ *
+ * **What is promised.** At most one living dispatcher sends for a slot. The fence in each row (see `sql/settle.ts`)
+ * protects what is stored even when that fails; the lease keeps receivers from being called twice.
+ *
+ * **Who trusts what, for how long, by which clock.**
+ * - A dispatcher trusts its own right to send for 2 s after it *began* its last renewal that worked, by its own
+ *   monotonic clock. It asks `maySend()` right before each POST.
+ * - An observer trusts that a dispatcher is dead when it has seen one and the same beat for 3 s, by its own monotonic
+ *   clock, over reads that worked without a gap. It then deletes that dispatcher's row on condition of that very beat,
+ *   so a renewal that comes first wins.
+ * - The observer's 3 s begin after the beat was committed, and the owner's 2 s begin before it was: so the owner stopped
+ *   a second before its slots are free, if both clocks run at the same rate to within a third. No wall clock takes part,
+ *   and no two machines' clocks are compared.
+ * - Slots of owners that are not in `dispatchers` are free. Ids are made anew for each start and after each burial, so
+ *   an absent owner never comes back, and a claim names the absent owner that it saw.
+ *
+ * **What it does not promise.** A process that is stopped between `maySend()` and the POST, or whose POST is still on
+ * its way when its slots are taken, sends what its successor may send too: at most what was in flight.
+ *
+ * **When the database is away** nothing is renewed, so after 2 s nothing is sent; results that were learned are kept.
+ * When it is back, a dispatcher that nobody has buried goes on; a buried one joins again under a new id, with no slots.
+ */
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { connectionSettings } from '../database/pool.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { DatabaseClock } from './database-clock.ts'
+import { DeathWatch } from './death-watch.ts'
+import { type FleetView, planSlots } from './slot-plan.ts'
+import {
+  buryDispatcher,
+  claimSlots,
+  joinFleet,
+  leaveFleet,
+  readFleet,
+  releaseSlots,
+  renewBeat,
+} from './sql/membership.ts'
+
+const beatMs = 500
+/** A nudge never makes a busy loop of it. */
+const nudgedMs = 5
+/** Sending stops this long after the last renewal that worked was begun. */
+const trustMs = 2_000
+/** A renewal that takes longer is given up, so that another connection is tried while there is still trust. */
+const statementMs = 1_000
+
+export interface LeaseEvents {
+  /** Slots are ours from now on. */
+  gained(slots: number[]): void
+  /** Slots are no longer ours: nothing of theirs may be sent. */
+  lost(slots: number[]): void
+  /**
+   * Of `slots`, up to `atMost` of which nothing is in memory. When these are fewer, others are to be emptied, and are
+   * asked for again; what was to be emptied before and is not needed any more (`atMost` may be 0) is served again.
+   */
+  idle(slots: number[], atMost: number): number[]
+}
+
+interface Renewal {
+  beat: string
+  database_ms: number
+}
+
+export class Lease {
+  readonly #pool: pg.Pool
+  readonly #host: string
+  readonly #clock: DatabaseClock
+  readonly #events: LeaseEvents
+  readonly #log: Logger
+  readonly #owned = new Set<number>()
+  #watch = new DeathWatch()
+  #id = ''
+  #joined = false
+  #leaving = false
+  #nudged = false
+  #renewedMs = Number.NEGATIVE_INFINITY
+  #loop: Promise<void> | null = null
+  #wake: () => void = () => undefined
+
+  constructor(url: string, host: string, clock: DatabaseClock, events: LeaseEvents, log: Logger) {
+    const settings = { ...connectionSettings(url, 'callbox lease'), connectionTimeoutMillis: statementMs }
+    this.#pool = new pg.Pool({ ...settings, query_timeout: statementMs, max: 2 })
+    this.#pool.on('error', () => undefined)
+    this.#host = host
+    this.#clock = clock
+    this.#events = events
+    this.#log = log
+  }
+
+  /** The id under which its slots are owned; another one after a burial. */
+  get id(): string {
+    return this.#id
+  }
+
+  get owned(): ReadonlySet<number> {
+    return this.#owned
+  }
+
+  /** Whether a POST may begin now. */
+  maySend(): boolean {
+    return performance.now() - this.#renewedMs < trustMs
+  }
+
+  start(): void {
+    this.#loop = this.#run()
+  }
+
+  /** Gives idle slots away at once, the others as they become idle, then leaves the fleet. */
+  async leave(): Promise<void> {
+    this.#leaving = true
+    this.nudge()
+    await this.#loop
+    if (this.#joined) await this.#pool.query(leaveFleet, [this.#id]).catch(() => undefined)
+    await this.#pool.end()
+  }
+
+  /** Leaving does not wait for the database: after a while without it the slots are left to be taken over. */
+  abandon(): void {
+    this.#lose([...this.#owned])
+    this.nudge()
+  }
+
+  /** Asks for a beat now, or right after the one under way: a slot that was to be released has become idle. */
+  nudge(): void {
+    this.#nudged = true
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    const over = (): boolean => this.#leaving && this.#owned.size === 0
+    while (!over()) {
+      await this.#beat().catch((err: unknown) => {
+        this.#log.warn({ event: 'lease.beat_failed', err }, 'the lease could not be renewed')
+      })
+      if (!over()) await this.#rest()
+    }
+  }
+
+  async #rest(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#nudged ? nudgedMs : beatMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        setTimeout(resolve, nudgedMs)
+      }
+    })
+    this.#wake = () => undefined
+    this.#nudged = false
+  }
+
+  async #beat(): Promise<void> {
+    if (!this.#joined) {
+      // An id for each try: one whose answer was not heard may take effect late, and must not bring back the buried.
+      this.#id = randomUUID()
+      await this.#pool.query(joinFleet, [this.#id, this.#host])
+      this.#joined = true
+    }
+    const begunMs = performance.now()
+    const renewed = await this.#pool.query<Renewal>(renewBeat, [this.#id, this.#leaving])
+    const row = renewed.rows[0]
+    if (row === undefined) return this.#startAnew()
+    this.#clock.set(row.database_ms)
+    this.#renewedMs = begunMs
+
+    const { rows } = await this.#pool.query<FleetView>(readFleet)
+    const view = rows[0]
+    if (view === undefined) return
+    this.#reconcile(view)
+    await this.#bury(view)
+    const plan = planSlots(this.#id, view, this.#leaving)
+    if (plan.claim.length > 0) await this.#claim(plan.claim)
+    await this.#release(plan.excess, row.beat)
+  }
+
+  #startAnew(): void {
+    this.#log.warn({ event: 'lease.buried', dispatcher: this.#id }, 'taken for dead by another; joining anew')
+    this.#lose([...this.#owned])
+    this.#joined = false
+    this.#renewedMs = Number.NEGATIVE_INFINITY
+    this.#watch = new DeathWatch()
+  }
+
+  /** The table is the truth: a claim or a release whose answer was not heard shows here. */
+  #reconcile(view: FleetView): void {
+    const ours = new Set(view.slots.filter(({ owner }) => owner === this.#id).map(({ slot }) => slot))
+    this.#lose([...this.#owned].filter((slot) => !ours.has(slot)))
+    this.#gain([...ours])
+  }
+
+  async #bury(view: FleetView): Promise<void> {
+    for (const { id, beat } of this.#watch.observe(view.dispatchers, performance.now())) {
+      if (id === this.#id) continue
+      const { rowCount } = await this.#pool.query(buryDispatcher, [id, beat])
+      // None: it renewed in time, and its slots are not free.
+      if (!rowCount) continue
+      this.#log.warn({ event: 'lease.buried_other', dispatcher: id }, 'a dispatcher stopped; its slots are free')
+      view.dispatchers = view.dispatchers.filter((dispatcher) => dispatcher.id !== id)
+    }
+  }
+
+  async #claim(wanted: { slot: number; owner: string | null }[]): Promise<void> {
+    const slots = wanted.map(({ slot }) => slot)
+    const owners = wanted.map(({ owner }) => owner)
+    const { rows } = await this.#pool.query<{ slot: number }>(claimSlots, [this.#id, slots, owners])
+    this.#gain(rows.map(({ slot }) => slot))
+  }
+
+  async #release(excess: number, beat: string): Promise<void> {
+    const idle = this.#events.idle([...this.#owned], excess)
+    if (idle.length === 0) return
+    // Given up in memory first: nothing may begin while the statement is on its way.
+    this.#lose(idle)
+    await this.#pool.query(releaseSlots, [this.#id, idle, beat])
+  }
+
+  #gain(slots: number[]): void {
+    const gained = slots.filter((slot) => !this.#owned.has(slot))
+    if (gained.length === 0) return
+    for (const slot of gained) this.#owned.add(slot)
+    this.#log.info(
+      { event: 'lease.gained', dispatcher: this.#id, slots: gained.length, owned: this.#owned.size },
+      `owns ${this.#owned.size} slots`,
+    )
+    this.#events.gained(gained)
+  }
+
+  #lose(slots: number[]): void {
+    if (slots.length === 0) return
+    for (const slot of slots) this.#owned.delete(slot)
+    this.#log.info(
+      { event: 'lease.lost', dispatcher: this.#id, slots: slots.length, owned: this.#owned.size },
+      `owns ${this.#owned.size} slots`,
+    )
+    this.#events.lost(slots)
+  }
+}

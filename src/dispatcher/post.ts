@@ -1,0 +1,179 @@
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import type { AddressGuard } from './address-guard.ts'
+import { classifyError, errorText, type TransportFailure } from './classify-error.ts'
+
+export interface PostResult {
+  result: 'ok' | 'http_error' | TransportFailure
+  statusCode: number | null
+  error: string | null
+  /** The first 2 KB of the answer, as they came. */
+  excerpt: Buffer | null
+  retryAfterMs: number | null
+  durationMs: number
+}
+
+export interface PostRequest {
+  url: string
+  /** Names and values in turn. */
+  headers: string[]
+  body: Buffer
+}
+
+const excerptBytes = 2_048
+/** Past this the answer is not read on: its status has said all that matters. */
+const answerBytes = 65_536
+/** Whatever `NODE_TLS_REJECT_UNAUTHORIZED` says. */
+const verified = { rejectUnauthorized: true }
+/** URLs whose parts are remembered. */
+const mostTargets = 10_000
+
+/**
+ * Sends POSTs over connections that are kept alive. No proxy variable of the environment is looked at, no redirect is
+ * followed, no answer is decompressed.
+ */
+export class Poster {
+  readonly #agent: Dispatcher
+  readonly #targets = new Map<string, { origin: string; path: string }>()
+  readonly #timeoutMs: number
+  readonly #readRetryAfter: (value: string | null) => number | null
+
+  /**
+   * @param timeoutMs for the whole exchange, connecting and the answer's last byte included.
+   * @param proxyUrl a forward proxy, which then resolves names and decides what may be reached; `null`: none.
+   * @param readRetryAfter turns the header into milliseconds.
+   */
+  constructor(
+    guard: AddressGuard,
+    timeoutMs: number,
+    proxyUrl: string | null,
+    readRetryAfter: (value: string | null) => number | null,
+  ) {
+    this.#timeoutMs = timeoutMs
+    this.#readRetryAfter = readRetryAfter
+    const options = {
+      allowH2: false,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: 4_000,
+      keepAliveMaxTimeout: 60_000,
+    }
+    this.#agent =
+      proxyUrl === null
+        ? new Agent({ ...options, connect: guard.connector(timeoutMs) })
+        : new ProxyAgent({ ...options, uri: proxyUrl, proxyTunnel: true, requestTls: verified, proxyTls: verified })
+  }
+
+  /** Never rejects: an attempt that fails is a result. */
+  post(request: PostRequest): Promise<PostResult> {
+    return new Promise((resolve) => {
+      const exchange = new Exchange(this.#timeoutMs, this.#readRetryAfter, resolve)
+      try {
+        const { origin, path } = this.#target(request.url)
+        const { headers, body } = request
+        this.#agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange)
+      } catch (error) {
+        exchange.onResponseError(null, error)
+      }
+    })
+  }
+
+  /** Tenants have few URLs and many deliveries, and parsing a URL costs as much as signing a delivery. */
+  #target(url: string): { origin: string; path: string } {
+    let target = this.#targets.get(url)
+    if (target === undefined) {
+      const { origin, pathname, search } = new URL(url)
+      target = { origin, path: pathname + search }
+      if (this.#targets.size >= mostTargets) this.#targets.clear()
+      this.#targets.set(url, target)
+    }
+    return target
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #begunMs = performance.now()
+  readonly #timer: NodeJS.Timeout
+  readonly #readRetryAfter: (value: string | null) => number | null
+  readonly #resolve: (result: PostResult) => void
+  #controller: Dispatcher.DispatchController | null = null
+  #over = false
+  #statusCode: number | null = null
+  #retryAfterMs: number | null = null
+  #chunks: Buffer[] = []
+  #received = 0
+
+  constructor(
+    timeoutMs: number,
+    readRetryAfter: (value: string | null) => number | null,
+    resolve: (result: PostResult) => void,
+  ) {
+    this.#readRetryAfter = readRetryAfter
+    this.#resolve = resolve
+    this.#timer = setTimeout(() => {
+      this.#end('timeout', `no complete answer within ${timeoutMs} ms`)
+      this.#abort()
+    }, timeoutMs)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // The deadline passed while this waited for its connection: nothing may be sent any more.
+    if (this.#over) this.#abort()
+  }
+
+  onResponseStart(
+    _controller: unknown,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (statusCode < 200) return
+    this.#statusCode = statusCode
+    const retryAfter = headers['retry-after']
+    this.#retryAfterMs = this.#readRetryAfter(typeof retryAfter === 'string' ? retryAfter : null)
+  }
+
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (this.#received < excerptBytes) this.#chunks.push(Buffer.from(chunk.subarray(0, excerptBytes - this.#received)))
+    this.#received += chunk.length
+    if (this.#received <= answerBytes) return
+    this.#endByStatus()
+    this.#abort()
+  }
+
+  onResponseEnd(): void {
+    this.#endByStatus()
+  }
+
+  onResponseError(_controller: unknown, error: unknown): void {
+    this.#end(classifyError(error), errorText(error))
+  }
+
+  #endByStatus(): void {
+    const code = this.#statusCode ?? 0
+    if (code >= 200 && code < 300) this.#end('ok', null)
+    else this.#end('http_error', code >= 300 && code < 400 ? 'redirects are not followed' : null)
+  }
+
+  #end(result: PostResult['result'], error: string | null): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#resolve({
+      result,
+      statusCode: this.#statusCode,
+      error,
+      excerpt: this.#chunks.length === 0 ? null : Buffer.concat(this.#chunks),
+      retryAfterMs: this.#retryAfterMs,
+      durationMs: Math.round(performance.now() - this.#begunMs),
+    })
+  }
+
+  #abort(): void {
+    this.#controller?.abort(new Error('the exchange is over'))
+  }
+}

@@ -1,0 +1,228 @@
+import type pg from 'pg'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Endpoints } from './endpoints.ts'
+import type { HeldDeliveries } from './held-deliveries.ts'
+import { type DueRow, probeHeadStartMs, takeRows } from './intake.ts'
+import type { Lease } from './lease.ts'
+import { headAgainMs, isReached, planRead } from './read-plan.ts'
+import { directions, type LaneKind, type Route, slotOf } from './route.ts'
+import type { RouteHealth } from './route-health.ts'
+import type { RouteQueues } from './route-queues.ts'
+import { readDueOfBusinesses, readDueOfSlots } from './sql/read-due.ts'
+
+const busySweepMs = 250
+const idleSweepMs = 1_000
+/** After a sweep of very many routes, rest so many times as long as it took: sweeping is not the main work. */
+const restForSweep = 5
+const retryMs = 200
+/** How long a read waits that is wanted by name, when the one before it brought nothing new. */
+const nothingNewMs = 5
+/** What is due sooner than this has a timer of its own. */
+const longestTimerMs = 30_000
+/** An open breaker's row is written a moment after the time of the next probe is known. */
+const rowLagMs = 50
+/** Bounds of what one lane may have waiting in memory. */
+const smallestAllowance = 4
+const largestAllowance = 512
+
+interface ReaderParts {
+  kind: LaneKind
+  pool: pg.Pool
+  lease: Lease
+  held: HeldDeliveries
+  queues: RouteQueues
+  endpoints: Endpoints
+  health: RouteHealth
+  /** Slots that are being emptied: nothing more is read for them. */
+  draining: ReadonlySet<number>
+  /** About how many deliveries wait in memory at the most. */
+  capacity: number
+  log: Logger
+  /** Something may be ready to send. */
+  onRead: () => void
+}
+
+/**
+ * Keeps the lanes of one kind filled: with what hints name, with more of what has a backlog, and by sweeping all routes.
+ */
+export class Reader {
+  readonly #parts: ReaderParts
+  readonly #hinted = new Set<string>()
+  readonly #lostDuringRead = new Set<number>()
+  #sweepAfter = '0'
+  #sweepDueMs = 0
+  #stopped = false
+  #wake: () => void = () => undefined
+  #loop: Promise<void> | null = null
+
+  constructor(parts: ReaderParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#wake()
+    await this.#loop
+  }
+
+  /** Names of routes, `10:inbound`; none: anything may have come. */
+  hint(names: readonly string[]): void {
+    if (names.length === 0) this.sweepNow()
+    for (const name of names) {
+      const [businessId = ''] = name.split(':')
+      if (/^\d{1,19}$/.test(businessId)) this.#hintBusiness(businessId)
+    }
+  }
+
+  /** Something of this business will be due: short waits are kept to the moment, longer ones are found by the sweep. */
+  dueLater(businessId: string, waitMs: number): void {
+    if (waitMs <= longestTimerMs) setTimeout(() => this.#hintBusiness(businessId), waitMs).unref()
+  }
+
+  /** Its breaker closed (0), or lets the next probe through in this time. */
+  openAgain(businessId: string, inMs: number): void {
+    this.dueLater(businessId, inMs === 0 ? 0 : inMs + rowLagMs + probeHeadStartMs[this.#parts.kind])
+  }
+
+  /** Some lane has little left in memory. */
+  wakeIfHungry(): void {
+    if (this.#parts.queues.hungry[this.#parts.kind].size > 0) this.#wake()
+  }
+
+  sweepNow(): void {
+    this.#sweepDueMs = 0
+    this.#wake()
+  }
+
+  /** Rows of these slots that a read under way brings belong to somebody else. */
+  lost(slots: readonly number[]): void {
+    for (const slot of slots) this.#lostDuringRead.add(slot)
+  }
+
+  #hintBusiness(businessId: string): void {
+    if (!this.#parts.lease.owned.has(slotOf(businessId))) return
+    this.#hinted.add(businessId)
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    const { lease, log } = this.#parts
+    while (!this.#stopped) {
+      const sweep = performance.now() >= this.#sweepDueMs
+      const businesses = sweep ? null : this.#businessesToRead()
+      const wanted = businesses === null || businesses.size > 0
+      if (wanted && lease.maySend() && lease.owned.size > 0) {
+        const taken = await this.#read(businesses).catch((err: unknown) => {
+          log.warn({ event: 'read.failed', err }, 'due deliveries could not be read')
+          this.#sweepDueMs = 0
+          return this.#rest(retryMs)
+        })
+        // What it brought is all in memory already: only an answer or a settle makes room for more.
+        if (taken === 0 && businesses !== null && this.#hinted.size === 0) await this.#rest(nothingNewMs)
+      } else {
+        await this.#rest(wanted ? retryMs : Math.max(1, this.#sweepDueMs - performance.now()))
+      }
+    }
+  }
+
+  async #rest(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = () => undefined
+  }
+
+  /** How many deliveries of one lane may wait in memory: an equal share for each lane that has any. */
+  #allowance(): number {
+    const { queues, kind, capacity } = this.#parts
+    let lanes = 0
+    for (const { lanes: laneOf } of queues.routes())
+      if (laneOf[kind].hasMore || laneOf[kind].waiting.size > 0) lanes += 1
+    const share = Math.floor(capacity / Math.max(1, lanes))
+    return Math.max(smallestAllowance, Math.min(largestAllowance, share))
+  }
+
+  /** What was hinted at, and what has a backlog and has sent most of what was read of it. */
+  #businessesToRead(): Set<string> {
+    const businesses = new Set(this.#hinted)
+    for (const { businessId } of this.#parts.queues.hungry[this.#parts.kind]) businesses.add(businessId)
+    return businesses
+  }
+
+  /**
+   * @param businesses `null`: sweep all routes.
+   * @returns how many deliveries were new.
+   */
+  async #read(businesses: ReadonlySet<string> | null): Promise<number> {
+    const { kind, pool, lease, held, queues, draining, endpoints, capacity } = this.#parts
+    const nowMs = performance.now()
+    const sweepAfter = this.#sweepAfter
+    if (businesses) {
+      for (const businessId of businesses) this.#hinted.delete(businessId)
+    } else {
+      this.#hinted.clear()
+      // A sweep that is asked for from now on follows this one.
+      this.#sweepDueMs = Number.POSITIVE_INFINITY
+      queues.prune(nowMs - headAgainMs)
+    }
+    const allowance = this.#allowance()
+    const known = businesses ? this.#routesOf(businesses) : [...queues.routes()]
+    const plan = planRead(known, { kind, sweepAfter: businesses ? null : sweepAfter, allowance, capacity, nowMs })
+
+    const slots = [...lease.owned].filter((slot) => !draining.has(slot))
+    const scope = businesses ? [...businesses] : sweepAfter
+    const lane = kind === 'retry' ? 1 : 0
+    const values = [slots, plan.perLane, JSON.stringify(plan.cursors), plan.total, scope, lane]
+    this.#lostDuringRead.clear()
+    const read = held.readBegun()
+    let taken = 0
+    try {
+      const { rows } = await pool.query<DueRow>(businesses ? readDueOfBusinesses : readDueOfSlots, values)
+      const revisions = new Map(rows.map((row) => [row.business_id, row.revision]))
+      if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
+      const cut = rows.length >= plan.total ? rows.at(-1) : undefined
+      for (const route of plan.fromHead) if (!cut || isReached(route, cut)) route.lanes[kind].headReadMs = nowMs
+      taken = takeRows(this.#parts, rows, plan, { allowance, cut, lost: this.#lostDuringRead })
+      if (businesses === null) this.#planSweep(cut, performance.now() - nowMs)
+    } finally {
+      held.readEnded(read)
+    }
+    this.#parts.onRead()
+    return taken
+  }
+
+  #routesOf(businesses: ReadonlySet<string>): Route[] {
+    const routes: Route[] = []
+    for (const businessId of businesses) {
+      for (const direction of directions) {
+        const route = this.#parts.queues.find(businessId, direction)
+        if (route) routes.push(route)
+      }
+    }
+    return routes
+  }
+
+  /** A sweep that was cut goes on after the business where it was cut; else the next one begins anew, later. */
+  #planSweep(cut: DueRow | undefined, tookMs: number): void {
+    const startedInTheMiddle = this.#sweepAfter !== '0'
+    this.#sweepAfter = cut?.business_id ?? '0'
+    const restMs = Math.max(this.#parts.held.size > 0 ? busySweepMs : idleSweepMs, tookMs * restForSweep)
+    const nextMs = performance.now() + (cut || startedInTheMiddle ? 0 : restMs)
+    this.#sweepDueMs = Math.min(this.#sweepDueMs, nextMs)
+  }
+}
+
+/** Businesses that have something waiting: a corrected URL serves their next attempt. */
+function waitingOf(routes: readonly Route[]): Set<string> {
+  const businesses = new Set<string>()
+  for (const route of routes) if (route.waiting > 0) businesses.add(route.businessId)
+  return businesses
+}

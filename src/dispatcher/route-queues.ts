@@ -1,0 +1,188 @@
+import { routeName } from '../database/hints.ts'
+import type { Direction } from '../outbox/routing.ts'
+import type { Delivery } from './delivery.ts'
+import { type LaneKind, laneKinds, Route } from './route.ts'
+
+/** How many POSTs of one route are in flight at once, unless the business has a `max_concurrency` of its own. */
+const defaultRouteConcurrency = 16
+/** A rate may be so low that its next token is further away than a timer can count (2^31 ms): then it looks again. */
+const longestTimerMs = 60_000
+/** One turn in so many goes to a retry while first attempts wait. */
+const retryTurn = 4
+
+export interface Turn {
+  route: Route
+  delivery: Delivery
+  /** A retry, of a route whose last attempt failed, or not the only one of its route in flight. */
+  doubtful: boolean
+}
+
+interface QueueParts {
+  /** The limits of a business; `null`: none of its own. */
+  limitsOf: (businessId: string) => { maxConcurrency: number | null; ratePerSecond: number | null } | null
+  /**
+   * How many doubtful POSTs may be in flight. What they leave is for a first one of each route, so that a few slow
+   * receivers with their fill of POSTs do not hold up those that have nothing in flight.
+   */
+  mostDoubtful: number
+  /** A route that waited for its rate may go on. */
+  onReady: () => void
+}
+
+/** What waits in memory, by route; routes take turns, so that no backlog holds up another route. */
+export class RouteQueues {
+  readonly #parts: QueueParts
+  readonly #routes = new Map<string, Route>()
+  /** Routes that may have something to send, in the order of their turns. */
+  readonly #turns: Record<LaneKind, Set<Route>> = { first: new Set(), retry: new Set() }
+  /** Routes that wait for a doubtful POST to end. */
+  readonly #heldBack: Record<LaneKind, Set<Route>> = { first: new Set(), retry: new Set() }
+  /** Routes that have little left in memory and more in the table. */
+  readonly hungry: Readonly<Record<LaneKind, Set<Route>>> = { first: new Set(), retry: new Set() }
+  #turn = 0
+  #doubtful = 0
+
+  constructor(parts: QueueParts) {
+    this.#parts = parts
+  }
+
+  routes(): Iterable<Route> {
+    return this.#routes.values()
+  }
+
+  find(businessId: string, direction: Direction): Route | undefined {
+    return this.#routes.get(routeName(businessId, direction))
+  }
+
+  route(businessId: string, direction: Direction): Route {
+    const name = routeName(businessId, direction)
+    let route = this.#routes.get(name)
+    if (route === undefined) {
+      route = new Route(businessId, direction)
+      this.#routes.set(name, route)
+    }
+    return route
+  }
+
+  /** Limits may have changed: routes that had reached theirs have a turn again. */
+  limitsChanged(): void {
+    for (const route of this.#routes.values()) this.#giveTurns(route)
+  }
+
+  /** Forgets routes that have been quiet since `beforeMs` and are in no trouble; they are read from their head again. */
+  prune(beforeMs: number): void {
+    for (const route of this.#routes.values()) {
+      const { first, retry } = route.lanes
+      if (!route.quiet || route.breaker.open || route.parked) continue
+      if (Math.max(first.headReadMs, retry.headReadMs) < beforeMs) this.#routes.delete(route.name)
+    }
+  }
+
+  add(route: Route, kind: LaneKind, delivery: Delivery): void {
+    route.lanes[kind].waiting.add(delivery)
+    this.#turns[kind].add(route)
+  }
+
+  /**
+   * The next to send; it counts as in flight on its route until `answered`. First attempts go before retries, but for
+   * one turn in four.
+   */
+  next(nowMs: number): Turn | null {
+    const retriesFirst = this.#turn % retryTurn === retryTurn - 1
+    const turn = retriesFirst
+      ? (this.#take('retry', nowMs) ?? this.#take('first', nowMs))
+      : (this.#take('first', nowMs) ?? this.#take('retry', nowMs))
+    // Only what is sent counts: looks in vain keep step with a rate, and would give one lane every turn.
+    if (turn) this.#turn += 1
+    return turn
+  }
+
+  answered({ route, doubtful }: Turn): void {
+    route.inFlight -= 1
+    if (doubtful) {
+      this.#doubtful -= 1
+      for (const kind of laneKinds) this.#letOneGo(kind)
+    }
+    this.#giveTurns(route)
+  }
+
+  /** Forgets what waits on a route and where it was read to, but not what is in flight. */
+  clear(route: Route): Delivery[] {
+    for (const kind of laneKinds) {
+      this.#turns[kind].delete(route)
+      this.#heldBack[kind].delete(route)
+      this.hungry[kind].delete(route)
+    }
+    return route.clear()
+  }
+
+  /** Forgets what waits in these slots, but not what is in flight. */
+  forgetSlots(slots: ReadonlySet<number>): Delivery[] {
+    const dropped: Delivery[] = []
+    for (const route of this.#routes.values()) {
+      if (!slots.has(route.slot)) continue
+      dropped.push(...this.clear(route))
+      if (route.inFlight === 0) this.#routes.delete(route.name)
+    }
+    return dropped
+  }
+
+  #letOneGo(kind: LaneKind): void {
+    const [waiting] = this.#heldBack[kind]
+    if (waiting === undefined) return
+    this.#heldBack[kind].delete(waiting)
+    this.#turns[kind].add(waiting)
+  }
+
+  #giveTurns(route: Route): void {
+    for (const kind of laneKinds) if (route.lanes[kind].waiting.size > 0) this.#turns[kind].add(route)
+  }
+
+  #take(kind: LaneKind, nowMs: number): Turn | null {
+    const turns = this.#turns[kind]
+    for (const route of turns) {
+      turns.delete(route)
+      const lane = route.lanes[kind]
+      const [delivery] = lane.waiting
+      const doubtful = kind === 'retry' || route.failed || route.inFlight > 0
+      if (delivery && doubtful && this.#doubtful >= this.#parts.mostDoubtful) {
+        this.#heldBack[kind].add(route)
+        continue
+      }
+      if (!delivery || !this.#mayStart(route, nowMs)) {
+        // It may have been given the place of a doubtful POST that ended: the next one gets it.
+        this.#letOneGo(kind)
+        continue
+      }
+      lane.waiting.delete(delivery)
+      route.inFlight += 1
+      if (doubtful) this.#doubtful += 1
+      if (lane.waiting.size > 0) turns.add(route)
+      if (lane.hasMore && lane.waiting.size <= lane.lowWater) this.hungry[kind].add(route)
+      return { route, delivery, doubtful }
+    }
+    return null
+  }
+
+  /** A route that may not is left out until something of it is answered, or its rate allows one more. */
+  #mayStart(route: Route, nowMs: number): boolean {
+    if (route.parked) return false
+    const limits = this.#parts.limitsOf(route.businessId)
+    const concurrency = limits?.maxConcurrency ?? defaultRouteConcurrency
+    if (route.inFlight >= (route.breaker.open ? 1 : route.ramp.limit(concurrency))) return false
+    route.limitRate(limits?.ratePerSecond ?? null, nowMs)
+    if (route.rateLimit === null || route.rateLimit.take(nowMs)) return true
+    // One timer a route: each look at a route that waits would start another, and each of them two more.
+    if (route.awaitsRate) return false
+    route.awaitsRate = true
+    setTimeout(
+      () => {
+        route.awaitsRate = false
+        this.#giveTurns(route)
+        this.#parts.onReady()
+      },
+      Math.min(longestTimerMs, route.rateLimit.waitMs()),
+    )
+    return false
+  }
+}

@@ -1,0 +1,148 @@
+import type pg from 'pg'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Delivery } from './delivery.ts'
+import type { PostResult } from './post.ts'
+import type { Outcome } from './retry-policy.ts'
+import { settleDeliveries } from './sql/settle.ts'
+
+export interface Attempt {
+  id: string
+  /** Milliseconds since the epoch, by the database's clock. */
+  startedMs: number
+  url: string
+  result: PostResult
+}
+
+export interface Settlement {
+  delivery: Delivery
+  /** `null`: nothing was sent. */
+  attempt: Attempt | null
+  outcome: Outcome | { status: 'skipped'; reason: string }
+}
+
+/** Called when a settle was acknowledged; `changed` tells whether the delivery was still at the version expected. */
+export type Acknowledged = (settlements: readonly Settlement[], changed: (settlement: Settlement) => boolean) => void
+
+const largestBatch = 500
+/**
+ * How long results gather after a settle, when they do not already come in numbers. Planning, commit and round trip are
+ * the same for one result as for many: 130 a statement cost PostgreSQL 36 µs each, 250 cost 31, 400 cost 30.
+ */
+const gatherMs = 5
+const enoughToGo = 128
+const firstRetryMs = 50
+const longestRetryMs = 1_000
+
+/**
+ * Writes results back in batches: the first of a quiet moment at once, those that come while it is under way together.
+ * A batch whose answer was not heard is repeated until it is; one that the database rejects for its data is halved until
+ * the culprit is alone, and that one is recorded without the receiver's words.
+ */
+export class Settler {
+  readonly #pool: pg.Pool
+  readonly #acknowledged: Acknowledged
+  readonly #log: Logger
+  #queue: Settlement[] = []
+  #flushing = false
+  #gaveUp = false
+
+  constructor(pool: pg.Pool, acknowledged: Acknowledged, log: Logger) {
+    this.#pool = pool
+    this.#acknowledged = acknowledged
+    this.#log = log
+  }
+
+  add(settlement: Settlement): void {
+    this.#queue.push(settlement)
+    if (!this.#flushing) void this.#flush()
+  }
+
+  /** Stops repeating what the database does not take. */
+  giveUp(): void {
+    this.#gaveUp = true
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true
+    // A turn of the event loop: results that have already arrived go along.
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      await this.#settle(this.#queue.splice(0, largestBatch))
+      if (this.#queue.length < enoughToGo) await new Promise((resolve) => setTimeout(resolve, gatherMs))
+    }
+    // In the same turn as the look at the queue: a result that is added from now on starts a flush of its own.
+    this.#flushing = false
+  }
+
+  async #settle(batch: Settlement[]): Promise<void> {
+    let waitMs = firstRetryMs
+    while (!this.#gaveUp) {
+      try {
+        const { rows } = await this.#pool.query<{ id: string }>(settleDeliveries, parametersOf(batch))
+        const changed = new Set(rows.map(({ id }) => id))
+        return this.#acknowledged(batch, ({ delivery }) => changed.has(delivery.id))
+      } catch (error) {
+        if (isRejectedData(error)) return this.#isolate(batch, error)
+        this.#log.warn({ event: 'settle.repeated', err: error, results: batch.length }, 'results wait for the database')
+        await new Promise((resolve) => setTimeout(resolve, waitMs))
+        waitMs = Math.min(waitMs * 2, longestRetryMs)
+      }
+    }
+    this.#log.error({ event: 'settle.gave_up', results: batch.length }, 'results could not be recorded before the end')
+  }
+
+  async #isolate(batch: Settlement[], error: unknown): Promise<void> {
+    const [only] = batch
+    if (only === undefined) return
+    if (batch.length > 1) {
+      const half = Math.ceil(batch.length / 2)
+      await this.#settle(batch.slice(0, half))
+      return this.#settle(batch.slice(half))
+    }
+    if (only.attempt === null || only.attempt.result.error === unrecordable) throw error
+    this.#log.error(
+      { event: 'settle.rejected', err: error, delivery_id: only.delivery.id },
+      'an answer cannot be stored',
+    )
+    const result = { ...only.attempt.result, error: unrecordable, excerpt: null }
+    await this.#settle([{ ...only, attempt: { ...only.attempt, result } }])
+  }
+}
+
+const unrecordable = 'what the receiver answered could not be stored'
+
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): repeating it cannot help. */
+function isRejectedData(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code))
+}
+
+function parametersOf(batch: readonly Settlement[]): unknown[] {
+  const plain = (value: (settlement: Settlement) => string | number | null): string => plainArray(batch.map(value))
+  const column = <T>(value: (settlement: Settlement) => T): T[] => batch.map(value)
+  return [
+    plain(({ delivery }) => delivery.businessId),
+    plain(({ delivery }) => delivery.id),
+    plain(({ delivery }) => delivery.version),
+    plain(({ outcome }) => outcome.status),
+    column(({ outcome }) => outcome.reason),
+    plain(({ outcome }) => (outcome.status === 'pending' ? outcome.waitMs : null)),
+    plain(({ outcome, delivery }) => (outcome.status === 'pending' ? outcome.step : delivery.step)),
+    plain(({ attempt }) => attempt?.id ?? null),
+    plain(({ delivery }) => delivery.attemptCount + 1),
+    plain(({ attempt }) => attempt?.startedMs ?? null),
+    plain(({ attempt }) => attempt?.result.durationMs ?? null),
+    column(({ attempt }) => attempt?.url ?? null),
+    plain(({ attempt }) => attempt?.result.result ?? null),
+    plain(({ attempt }) => attempt?.result.statusCode ?? null),
+    column(({ attempt }) => attempt?.result.error ?? null),
+    column(({ attempt }) => attempt?.result.excerpt ?? null),
+  ]
+}
+
+/**
+ * A PostgreSQL array of numbers, ids and words of our own, which need no quoting. `pg` would look at each element for
+ * what it might be: for these columns that is most of what a settle costs this process.
+ */
+function plainArray(values: readonly (string | number | null)[]): string {
+  return `{${values.map((value) => value ?? 'null').join(',')}}`
+}

@@ -1,0 +1,49 @@
+/**
+ * The fair read: up to `$2` due deliveries of each route, so that no backlog hides another route's.
+ *
+ * Parameters: `$1` slots; `$2` rows a route; `$3` where to begin on each route that has been read before, as JSON
+ * (`{"10:inbound": "2026-01-01 00:00:00.123456Z"}`), which spares the dead index entries behind it; `$4` rows in
+ * all; `$5` the business after which to begin; `$6` 0 for first attempts, 1 for retries. A parked route is left out,
+ * and one with an open breaker until its probe is due.
+ *
+ * The cursor is JSON and not a joined `unnest`, since Citus refuses LATERAL over `unnest` with a limit. The text of a
+ * time in UTC, without its zone, sorts as the time does; it is not named `due_at`: the order would go by the text.
+ *
+ * The last condition is always true. Without it PostgreSQL 18 puts a Memoize node above the inner rows and copies each of
+ * them, payload and all, for a route that is looked up once: 7.0 µs a row instead of 5.2.
+ */
+const dueOfRoutes = (condition: string): string => `
+  select
+    r.business_id, r.direction, b.revision,
+    r.state, r.health_version, r.probes,
+    (extract(epoch from now() - r.failing_since) * 1000)::float8 as failing_for_ms,
+    o.id, o.call_sid, o.event_type, o.version, o.attempt_count, o.step, o.requeued,
+    (extract(epoch from o.created_at) * 1000)::float8 as created_ms,
+    (o.due_at at time zone 'UTC')::text as due_text,
+    o.payload::text as payload
+  from routes r
+  left join businesses b on b.business_id = r.business_id
+  cross join lateral (
+    select *
+    from webhook_outbox o
+    where o.business_id = r.business_id
+      and o.direction = r.direction
+      and o.status = 'pending'
+      and least(o.attempt_count, 1) = $6::integer
+      and o.due_at <= now()
+      and o.due_at >= coalesce(($3::jsonb ->> (r.business_id || ':' || r.direction))::timestamptz, '-infinity')
+    order by o.due_at
+    limit $2
+  ) o
+  where r.slot = any($1::smallint[])
+    and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
+    and ${condition}
+    and o.due_at <= clock_timestamp()
+  order by r.business_id, r.direction, o.due_at
+  limit $4`
+
+/** The sweep: all routes of the slots, beginning after a business. */
+export const readDueOfSlots = dueOfRoutes('r.business_id > $5::bigint')
+
+/** What a hint or a busy route asks for: the routes of these businesses alone. */
+export const readDueOfBusinesses = dueOfRoutes('r.business_id = any($5::bigint[])')

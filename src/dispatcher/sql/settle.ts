@@ -1,0 +1,44 @@
+/**
+ * Records attempts and moves their deliveries on, in one statement.
+ *
+ * The update is the fence: it changes a delivery only while it is pending at the version that was read. The attempts go
+ * in regardless, under ids that were made before sending: what was sent is on record even when the lease was lost, and
+ * the statement may be repeated when its commit was not heard.
+ *
+ * Returns the deliveries that it changed.
+ */
+export const settleDeliveries = `
+  with settled as (
+    select *
+    from unnest(
+      $1::bigint[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::float8[], $7::integer[],
+      $8::uuid[], $9::integer[], $10::float8[], $11::integer[], $12::text[], $13::text[], $14::integer[], $15::text[],
+      $16::bytea[]
+    ) as t (
+      business_id, delivery_id, version, status, reason, wait_ms, step,
+      attempt_id, number, started_ms, duration_ms, url, result, status_code, error, response_excerpt
+    )
+  ), recorded as (
+    insert into webhook_attempts (
+      business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, error, response_excerpt
+    )
+    select business_id, delivery_id, attempt_id, number, to_timestamp(started_ms / 1000), duration_ms, url, result,
+           status_code, error, response_excerpt
+    from settled
+    where attempt_id is not null
+    on conflict do nothing
+  )
+  update webhook_outbox o
+  set version = o.version + 1,
+      status = s.status,
+      reason = s.reason,
+      attempt_count = o.attempt_count + (s.attempt_id is not null)::integer,
+      step = s.step,
+      due_at = case when s.status = 'pending' then now() + s.wait_ms * interval '1 millisecond' else o.due_at end,
+      finished_at = case when s.status = 'pending' then null else now() end
+  from settled s
+  where o.business_id = s.business_id
+    and o.id = s.delivery_id
+    and o.status = 'pending'
+    and o.version = s.version
+  returning o.id`

@@ -1,0 +1,28 @@
+import type { Delivery } from './delivery.ts'
+import type { Endpoint } from './endpoints.ts'
+import type { PostRequest } from './post.ts'
+import { sign } from './signature.ts'
+
+/**
+ * The POST of an attempt: the stored bytes, the business's own headers, and those of Standard Webhooks.
+ *
+ * @param startedMs of this attempt, by the database's clock; `webhook-timestamp` is its whole seconds.
+ */
+export function requestFor(delivery: Delivery, endpoint: Endpoint, url: string, startedMs: number): PostRequest {
+  const timestamp = Math.floor(startedMs / 1000)
+  const body = Buffer.from(delivery.payload)
+  const headers = [
+    'content-type',
+    'application/json',
+    'user-agent',
+    'Callbox',
+    'webhook-id',
+    delivery.id,
+    'webhook-timestamp',
+    String(timestamp),
+    'webhook-signature',
+    sign(endpoint.signingKeys, delivery.id, timestamp, body),
+    ...endpoint.headers,
+  ]
+  return { url, headers, body }
+}

@@ -1,0 +1,129 @@
+import type { Knex } from 'knex'
+import { placeTime, type TimePlace } from '../database/time-place.ts'
+import type { Direction } from './routing.ts'
+
+export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'skipped'
+
+/** Deliveries that have all of these; `until` itself is not included. Times are RFC 3339. */
+export interface DeliveryFilter {
+  status?: DeliveryStatus | undefined
+  business_id?: string | undefined
+  direction?: Direction | undefined
+  event_type?: string | undefined
+  call_sid?: string | undefined
+  since?: string | undefined
+  until?: string | undefined
+}
+
+export interface DeliveryRow {
+  business_id: string
+  id: string
+  call_sid: string
+  event_type: string
+  direction: Direction
+  status: DeliveryStatus
+  reason: string | null
+  attempt_count: number
+  created_at: Date
+  due_at: Date
+  finished_at: Date | null
+  /** Of its {@link TimePlace}. */
+  place_time: string
+}
+
+export interface AttemptRow {
+  id: string
+  number: number
+  started_at: Date
+  duration_ms: number
+  url: string
+  result: 'ok' | 'http_error' | 'timeout' | 'dns' | 'connect' | 'tls' | 'reset' | 'blocked'
+  status_code: number | null
+  error: string | null
+  response_excerpt: Buffer | null
+}
+
+const columns = [
+  ...['business_id', 'id', 'call_sid', 'event_type', 'direction', 'status', 'reason'],
+  ...['attempt_count', 'created_at', 'due_at', 'finished_at'],
+] as const
+
+/** An attempt is one row; a delivery that is requeued again and again has no end of them. */
+const mostAttempts = 1_000
+
+/** Newest first; from the place after `after`. */
+export async function listDeliveries(
+  knex: Knex,
+  filter: DeliveryFilter,
+  limit: number,
+  after: TimePlace | undefined,
+): Promise<DeliveryRow[]> {
+  const query = matching(knex, filter)
+    .orderBy([
+      { column: 'created_at', order: 'desc' },
+      { column: 'id', order: 'desc' },
+    ])
+    .limit(limit)
+  if (after) query.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', [after.createdAt, after.id])
+  return query.select<DeliveryRow[]>(...columns, knex.raw(placeTime('created_at')))
+}
+
+function matching(knex: Knex, filter: DeliveryFilter): Knex.QueryBuilder {
+  const { since, until, ...equal } = filter
+  const query = knex('webhook_outbox')
+  for (const [column, value] of Object.entries(equal)) {
+    if (value !== undefined) query.where(column, value)
+  }
+  if (since !== undefined) query.whereRaw('created_at >= ?::timestamptz', [since])
+  if (until !== undefined) query.whereRaw('created_at < ?::timestamptz', [until])
+  return query
+}
+
+/** `null`: there is no such delivery. `payload` is the text as it is sent; `null` once retention has taken it. */
+export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow & { payload: string | null }) | null> {
+  const businessId = await businessOf(knex, id)
+  if (businessId === null) return null
+  const row = await knex('webhook_outbox')
+    .where({ business_id: businessId, id })
+    .first<DeliveryRow & { payload: string | null }>(
+      ...columns,
+      knex.raw(placeTime('created_at')),
+      knex.raw('payload::text as payload'),
+    )
+  return row ?? null
+}
+
+/**
+ * Whose delivery it is. The primary key begins with the business, so it is asked once for each business that has a
+ * route: 27 ms with 10,000 businesses and 2 million rows on a 2-core machine (a bare `where id = …` takes 40 ms by
+ * PostgreSQL 18's skip scan, and before that reads the whole index). An index on the id alone would answer at once, but
+ * every delivery would pay for it twice, at its insert and at its settle.
+ */
+export async function businessOf(knex: Knex, id: string): Promise<string | null> {
+  const { rows } = await knex.raw<{ rows: { business_id: string }[] }>(
+    `select o.business_id
+     from (select distinct business_id from routes) b
+     cross join lateral (
+       select business_id from webhook_outbox where business_id = b.business_id and id = ?::uuid limit 1
+     ) o
+     limit 1`,
+    [id],
+  )
+  return rows[0]?.business_id ?? null
+}
+
+/** The last 1000 attempts, oldest first. */
+export async function listAttempts(knex: Knex, businessId: string, deliveryId: string): Promise<AttemptRow[]> {
+  const rows = await knex('webhook_attempts')
+    .where({ business_id: businessId, delivery_id: deliveryId })
+    .orderBy([
+      { column: 'number', order: 'desc' },
+      { column: 'started_at', order: 'desc' },
+      { column: 'id', order: 'desc' },
+    ])
+    .limit(mostAttempts)
+    .select<AttemptRow[]>(
+      ...['id', 'number', 'started_at', 'duration_ms', 'url', 'result', 'status_code', 'error', 'response_excerpt'],
+    )
+  return rows.reverse()
+}

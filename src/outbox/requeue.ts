@@ -1,0 +1,48 @@
+import type { Knex } from 'knex'
+import type { Direction } from './routing.ts'
+
+export type RequeueOutcome =
+  /** It is `pending` and due: by this, or it was already and has been left alone. */
+  | { outcome: 'due'; businessId: string; direction: Direction; changed: boolean }
+  /** Retention has taken its payload, so there is nothing to send. */
+  | { outcome: 'payload_gone' }
+
+/**
+ * An operator's order to try a delivery now. A finished one begins its schedule anew, with the same id and bytes and
+ * its attempts counted on; a waiting one is only made due. One that is due already is not touched: it may be in flight,
+ * and a new version would throw its outcome away and send it twice.
+ *
+ * Hint its route after the commit.
+ */
+export async function requeueDelivery(trx: Knex, businessId: string, id: string): Promise<RequeueOutcome> {
+  const key = [businessId, id]
+  const { rows: changed } = await trx.raw<{ rows: { direction: Direction }[] }>(
+    `update webhook_outbox set
+       status = 'pending',
+       step = case when status = 'pending' then step else 0 end,
+       requeued = requeued or status <> 'pending',
+       due_at = now(),
+       finished_at = null,
+       reason = null,
+       version = version + 1
+     where business_id = ? and id = ?::uuid and payload is not null and (status <> 'pending' or due_at > now())
+     returning direction`,
+    key,
+  )
+  const { rows } = await trx.raw<{ rows: { direction: Direction; gone: boolean }[] }>(
+    'select direction, payload is null as gone from webhook_outbox where business_id = ? and id = ?::uuid',
+    key,
+  )
+  const row = rows[0]
+  if (row === undefined || row.gone) return { outcome: 'payload_gone' }
+  if (changed.length > 0) await ensureRoutes(trx, businessId, [row.direction])
+  return { outcome: 'due', businessId, direction: row.direction, changed: changed.length > 0 }
+}
+
+/** A delivery without the row of its route is never read. */
+export async function ensureRoutes(trx: Knex, businessId: string, directions: readonly Direction[]): Promise<void> {
+  await trx('routes')
+    .insert(directions.map((direction) => ({ business_id: businessId, direction })))
+    .onConflict(['business_id', 'direction'])
+    .ignore()
+}
