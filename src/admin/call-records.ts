@@ -1,0 +1,122 @@
+import type { Knex } from 'knex'
+import { placeTime } from '../database/time-place.ts'
+import type { CallAnswer, CallListQuery, ListedCall } from './schemas/call.ts'
+
+interface StepRow {
+  step: ListedCall['steps'][number]['step']
+  attempts: number
+  /** Seconds since the epoch. */
+  started: number
+  finished: number | null
+  error: string | null
+}
+
+interface ListedCallRow {
+  business_id: string
+  call_sid: string
+  direction: 'inbound' | 'outbound' | null
+  from_number: string
+  to_number: string
+  state: ListedCall['state']
+  error: string | null
+  lead_id: string
+  customer_name: string
+  agent_name: string
+  city: string | null
+  service_category: string | null
+  started_at: Date | null
+  ended_at: Date | null
+  duration_sec: number | null
+  created_at: Date
+  completed_at: Date | null
+  failed_at: Date | null
+  steps: StepRow[]
+  /** Of its place in the list; see `TimePlace`. */
+  place_time: string
+}
+
+interface CallRow extends ListedCallRow {
+  transcript: string | null
+  summary: string | null
+  metadata: Record<string, unknown>
+}
+
+const listedColumns = [
+  ...['c.business_id', 'c.call_sid', 'c.direction', 'c.from_number', 'c.to_number', 'c.state', 'c.error'],
+  ...['c.city', 'c.service_category', 'c.started_at', 'c.ended_at', 'c.duration_sec'],
+  ...['c.created_at', 'c.completed_at', 'c.failed_at'],
+]
+
+/** Steps in the order in which they began, as they are read: their numbers are seconds. */
+const steps = `coalesce((
+  select json_agg(
+    json_build_object(
+      'step', s.step, 'attempts', s.attempts, 'error', s.error,
+      'started', extract(epoch from s.started_at), 'finished', extract(epoch from s.finished_at)
+    ) order by s.started_at)
+  from call_steps s where s.business_id = c.business_id and s.call_sid = c.call_sid
+), '[]') as steps`
+
+function calls<Row extends object>(knex: Knex): Knex.QueryBuilder<Row, Row[]> {
+  const details = ['lead_id', 'customer_name', 'agent_name'].map((name) => `coalesce(d.${name}, '') as ${name}`)
+  return knex('calls as c')
+    .leftJoin('call_details as d', 'd.call_sid', 'c.call_sid')
+    .select<Row[]>(...listedColumns, ...[...details, steps, placeTime('c.created_at')].map((sql) => knex.raw(sql)))
+}
+
+/** Of calls with one CallSid, which only a changed business makes, the newest. */
+export async function findCall(knex: Knex, callSid: string): Promise<CallRow | null> {
+  const [row] = await calls<CallRow>(knex)
+    .select('c.transcript', 'c.summary', knex.raw(`coalesce(d.metadata, '{}') as metadata`))
+    .where('c.call_sid', callSid)
+    .orderBy('c.created_at', 'desc')
+    .limit(1)
+  return row ?? null
+}
+
+/** Newest first; from the place after `cursor`. @param limit in place of the query's own. */
+export async function listCalls(knex: Knex, query: CallListQuery, limit: number): Promise<ListedCallRow[]> {
+  const { business_id: businessId, direction, state, since, until, cursor } = query
+  const rows = calls<ListedCallRow>(knex).orderByRaw('c.created_at desc, c.call_sid desc').limit(limit)
+  if (businessId !== undefined) rows.where('c.business_id', businessId)
+  if (direction !== undefined) rows.where('c.direction', direction)
+  if (state !== undefined) rows.where('c.state', state)
+  if (since !== undefined) rows.whereRaw('c.created_at >= ?::timestamptz', [since])
+  if (until !== undefined) rows.whereRaw('c.created_at < ?::timestamptz', [until])
+  if (cursor) rows.whereRaw('(c.created_at, c.call_sid) < (?::timestamptz, ?)', [cursor.createdAt, cursor.id])
+  return rows
+}
+
+export function toListedCall(row: ListedCallRow): ListedCall {
+  return {
+    call_sid: row.call_sid,
+    business_id: row.business_id,
+    direction: row.direction,
+    from: row.from_number,
+    to: row.to_number,
+    phone: row.direction === null ? '' : row.direction === 'inbound' ? row.from_number : row.to_number,
+    state: row.state,
+    error: row.error,
+    steps: row.steps.map(toStep),
+    lead_id: row.lead_id,
+    customer_name: row.customer_name,
+    agent_name: row.agent_name,
+    city: row.city ?? '',
+    service_category: row.service_category ?? '',
+    started_at: row.started_at?.toISOString() ?? null,
+    ended_at: row.ended_at?.toISOString() ?? null,
+    duration_sec: row.duration_sec,
+    created_at: row.created_at.toISOString(),
+    completed_at: row.completed_at?.toISOString() ?? null,
+    failed_at: row.failed_at?.toISOString() ?? null,
+  }
+}
+
+export function toCall(row: CallRow): CallAnswer {
+  return { ...toListedCall(row), transcript: row.transcript, summary: row.summary, metadata: row.metadata }
+}
+
+function toStep({ started, finished, ...row }: StepRow): ListedCall['steps'][number] {
+  const iso = (seconds: number): string => new Date(seconds * 1000).toISOString()
+  return { ...row, started_at: iso(started), finished_at: finished === null ? null : iso(finished) }
+}

@@ -1,0 +1,123 @@
+import type { Knex } from 'knex'
+import { lockBusinessesForChange } from '../calls/locks.ts'
+import { reopenUnmatchedCallbacks } from '../calls/unmatched-callbacks.ts'
+import type { Sealer } from '../database/sealing.ts'
+import { maySeal } from '../database/secrets-key.ts'
+import { ensureRoutes } from '../outbox/requeue.ts'
+import { resetRoute } from '../outbox/route-switch.ts'
+import type { Direction } from '../outbox/routing.ts'
+import { type BusinessRow, effectiveUrl, findBusiness } from './business-records.ts'
+import type { BusinessChange } from './schemas/business.ts'
+import { sealSettings } from './seal-settings.ts'
+import { type FittingDeliveries, skippedDeliveriesThatFit } from './skipped-deliveries.ts'
+
+export type ChangeOutcome =
+  | {
+      outcome: 'changed'
+      created: boolean
+      business: BusinessRow
+      /** A secret that this change made; one that was given is not told again. */
+      madeSecret: string | null
+      fitting: FittingDeliveries
+      /** Directions whose effective URL is another one now. */
+      moved: Direction[]
+      /** Stored callbacks that are matched again. */
+      reopened: number
+    }
+  /** Places in `phone_numbers` of numbers that another business has. */
+  | { outcome: 'numbers_taken'; places: number[] }
+  /** The database is sealed with another key by now: what this process seals, no other could open. */
+  | { outcome: 'key_replaced' }
+
+/**
+ * Creates or changes a business, with its phone numbers and both its routes, in the caller's transaction. Only the
+ * fields that `change` names are changed; `null` clears, and makes a new signing secret. A changed effective URL makes its
+ * route active again.
+ */
+export async function changeBusiness(
+  trx: Knex.Transaction,
+  sealer: Sealer,
+  businessId: string,
+  change: BusinessChange,
+): Promise<ChangeOutcome> {
+  await lockBusinessesForChange(trx)
+  if (!(await maySeal(trx, sealer))) return { outcome: 'key_replaced' }
+  const places = await takenNumbers(trx, businessId, change.phone_numbers ?? [])
+  if (places.length > 0) return { outcome: 'numbers_taken', places }
+
+  const before = await findBusiness(trx, businessId)
+  const sealed = sealSettings(trx, sealer, businessId, before, change)
+  const columns = { ...plainColumns(change), ...sealed.columns }
+  if (before === null) {
+    await trx('businesses').insert({ business_id: businessId, ...columns })
+  } else {
+    const counted = { revision: trx.raw('revision + 1'), updated_at: trx.raw('clock_timestamp()') }
+    await trx('businesses')
+      .where({ business_id: businessId })
+      .update({ ...columns, ...counted })
+  }
+  await ensureRoutes(trx, businessId, ['inbound', 'outbound'])
+  if (change.phone_numbers !== undefined) await replaceNumbers(trx, businessId, change.phone_numbers ?? [])
+
+  const business = await findBusiness(trx, businessId)
+  if (business === null) throw new Error(`business ${businessId} is gone within its own change`)
+  return {
+    outcome: 'changed',
+    created: before === null,
+    business,
+    madeSecret: sealed.madeSecret,
+    moved: await resetMovedRoutes(trx, before, business),
+    fitting: await skippedDeliveriesThatFit(trx, before, business),
+    reopened: await reopenUnmatchedCallbacks(trx, businessId, business.phone_numbers),
+  }
+}
+
+async function resetMovedRoutes(
+  trx: Knex.Transaction,
+  before: BusinessRow | null,
+  after: BusinessRow,
+): Promise<Direction[]> {
+  const moved: Direction[] = []
+  for (const direction of ['inbound', 'outbound'] as const) {
+    const [from, to] = [effectiveUrl(direction, before), effectiveUrl(direction, after)]
+    if (from === to) continue
+    moved.push(direction)
+    await resetRoute(trx, after.business_id, direction, { hadUrl: from !== null, hasUrl: to !== null })
+  }
+  return moved
+}
+
+const urlFields = ['inbound_webhook_url', 'outbound_webhook_url', 'generic_webhook_url'] as const
+const numberFields = ['max_concurrency', 'rate_per_second'] as const
+
+function plainColumns(change: BusinessChange): Record<string, unknown> {
+  const columns: Record<string, unknown> = {}
+  for (const field of [...urlFields, ...numberFields]) {
+    if (change[field] !== undefined) columns[field] = change[field]
+  }
+  for (const field of ['name', 'language'] as const) {
+    if (change[field] !== undefined) columns[field] = change[field] ?? ''
+  }
+  if (change.service_categories !== undefined) columns['service_categories'] = change.service_categories ?? []
+  return columns
+}
+
+async function takenNumbers(trx: Knex.Transaction, businessId: string, numbers: readonly string[]): Promise<number[]> {
+  const taken = await trx('phone_numbers')
+    .whereIn('phone_number', [...numbers])
+    .whereNot({ business_id: businessId })
+    .pluck<string[]>('phone_number')
+  return numbers.flatMap((number, place) => (taken.includes(number) ? [place] : []))
+}
+
+async function replaceNumbers(trx: Knex.Transaction, businessId: string, numbers: readonly string[]): Promise<void> {
+  await trx('phone_numbers')
+    .where({ business_id: businessId })
+    .whereNotIn('phone_number', [...numbers])
+    .delete()
+  if (numbers.length === 0) return
+  await trx('phone_numbers')
+    .insert(numbers.map((number) => ({ phone_number: number, business_id: businessId })))
+    .onConflict('phone_number')
+    .ignore()
+}

@@ -1,0 +1,143 @@
+import type { Knex } from 'knex'
+
+/** Takes what is older than `days`, at most {@link batchSize} rows. Returns how many it took. */
+export type Batch = (trx: Knex.Transaction, days: number) => Promise<number>
+
+/** Rows that one batch, and so one transaction, takes. */
+export const batchSize = 500
+
+/** One process at a time does retention; beside the lock of migrations, 7000001. */
+const retentionLock = 7_000_002
+
+export async function takeRetentionLock(trx: Knex.Transaction): Promise<boolean> {
+  const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>('select pg_try_advisory_xact_lock(?) as taken', [
+    retentionLock,
+  ])
+  return rows[0]?.taken === true
+}
+
+const run = async (trx: Knex.Transaction, sql: string, days: number): Promise<number> => {
+  const { rows } = await trx.raw<{ rows: { taken: number }[] }>(sql, { days, batchSize })
+  return rows[0]?.taken ?? 0
+}
+
+/**
+ * Payload and attempts of deliveries that ended long enough ago; the row stays, and with it the key by which a repeat
+ * is recognised. A requeue that comes at the same moment waits for the row and then finds no payload, or has made the
+ * row `pending`, which is then left alone.
+ */
+const takeDeliveries: Batch = (trx, days) =>
+  run(
+    trx,
+    `with ended as materialized (
+       select business_id, id from webhook_outbox
+       where finished_at < now() - make_interval(days => :days) and payload is not null and status <> 'pending'
+       order by finished_at
+       limit :batchSize
+       for update skip locked
+     ), emptied as (
+       update webhook_outbox o set payload = null, version = o.version + 1
+       from ended e
+       where o.business_id = e.business_id and o.id = e.id
+     ), deleted as (
+       delete from webhook_attempts a
+       using ended e
+       where a.business_id = e.business_id and a.delivery_id = e.id
+     )
+     select count(*)::integer as taken from ended`,
+    days,
+  )
+
+/** What was said in calls that were completed long enough ago. */
+const takeTexts: Batch = (trx, days) =>
+  run(
+    trx,
+    `with ended as materialized (
+       select business_id, call_sid from calls
+       where completed_at < now() - make_interval(days => :days) and transcript is not null and state = 'completed'
+       order by completed_at
+       limit :batchSize
+       for update skip locked
+     ), emptied as (
+       update calls c set transcript = null, summary = null, city = null, service_category = null
+       from ended e
+       where c.business_id = e.business_id and c.call_sid = e.call_sid
+     )
+     select count(*)::integer as taken from ended`,
+    days,
+  )
+
+/**
+ * What steps left behind, of calls that were completed or failed long enough ago; a failed one that is processed again
+ * after that begins anew. The call's row is locked, so that it is not queued again meanwhile.
+ */
+const takeStepResults: Batch = (trx, days) =>
+  run(
+    trx,
+    `with ended as materialized (
+       select s.business_id, s.call_sid, s.step, c.state
+       from call_steps s
+       join calls c on c.business_id = s.business_id and c.call_sid = s.call_sid
+       where s.finished_at < now() - make_interval(days => :days) and s.result is not null
+         and c.state in ('completed', 'failed')
+         and coalesce(c.completed_at, c.failed_at) < now() - make_interval(days => :days)
+       order by s.finished_at
+       limit :batchSize
+       for update of s skip locked
+     ), emptied as (
+       update call_steps s
+       set result = null,
+           finished_at = case when e.state = 'completed' then s.finished_at end
+       from ended e
+       where s.business_id = e.business_id and s.call_sid = e.call_sid and s.step = e.step
+     )
+     select count(*)::integer as taken from ended`,
+    days,
+  )
+
+/** Matched callbacks alone: what belongs to nobody yet is kept until it does. */
+const takeCallbacks: Batch = (trx, days) =>
+  run(
+    trx,
+    `with old as materialized (
+       select b.id from twilio_callbacks b
+       where b.state = 'matched' and b.received_at < now() - make_interval(days => :days)
+         and not exists (
+           select from calls c
+           where c.business_id = b.business_id and c.call_sid = b.call_sid and c.state in ('queued', 'processing'))
+       order by b.received_at
+       limit :batchSize
+       for update of b skip locked
+     ), deleted as (
+       delete from twilio_callbacks b using old o where b.id = o.id
+     )
+     select count(*)::integer as taken from old`,
+    days,
+  )
+
+/** Former signing secrets whose time is over, however short ago. */
+const takeFormerSecrets: Batch = (trx, days) =>
+  run(
+    trx,
+    `with expired as materialized (
+       select business_id from businesses
+       where previous_secret_until <= now()
+       limit :batchSize
+       for update skip locked
+     ), emptied as (
+       update businesses b set previous_signing_secret_sealed = null, previous_secret_until = null
+       from expired e
+       where b.business_id = e.business_id
+     )
+     select count(*)::integer as taken from expired`,
+    days,
+  )
+
+/** All that retention takes, by the name in its log line. */
+export const batches: Readonly<Record<string, Batch>> = {
+  deliveries: takeDeliveries,
+  transcripts: takeTexts,
+  step_results: takeStepResults,
+  callbacks: takeCallbacks,
+  former_secrets: takeFormerSecrets,
+}
