@@ -1,0 +1,90 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+
+const enqueue = 'select callbox_enqueue($1, $2, $3, $4, $5) as id'
+const count = async (): Promise<number> => {
+  const { rows } = await database.pool.query('select count(*)::int as n from webhook_outbox')
+  return rows[0].n
+}
+
+describe('callbox_enqueue', () => {
+  test('repeating it returns the same id and changes nothing', async () => {
+    const first = await database.pool.query(enqueue, [10, 'CA1', 'call.completed', 'inbound', '{"a": 1}'])
+    const again = await database.pool.query(enqueue, [10, 'CA1', 'call.completed', 'inbound', '{"a":2}'])
+    expect(again.rows).toEqual(first.rows)
+    const { rows } = await database.pool.query('select payload::text, version, status from webhook_outbox')
+    expect(rows).toEqual([{ payload: '{"a": 1}', version: 0, status: 'pending' }])
+  })
+
+  test('the id is of the business, the call and the event type', async () => {
+    const ids = new Set<string>()
+    for (const parts of [
+      [11, 'CA1', 'call.completed'],
+      [12, 'CA1', 'call.completed'],
+      [11, 'CA2', 'call.completed'],
+      [11, 'CA1', 'call.ended'],
+    ]) {
+      const { rows } = await database.pool.query(enqueue, [...parts, 'inbound', '{}'])
+      expect(rows[0].id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
+      ids.add(rows[0].id)
+    }
+    expect(ids.size).toBe(4)
+  })
+
+  test('a rolled-back one leaves nothing', async () => {
+    const before = await count()
+    const client = await database.pool.connect()
+    await client.query('begin')
+    await client.query(enqueue, [13, 'CA1', 'call.completed', 'inbound', '{}'])
+    await client.query('rollback')
+    client.release()
+    expect(await count()).toBe(before)
+  })
+
+  test.each([
+    ['business_id', [0, 'CA1', 'call.completed', 'inbound', '{}']],
+    ['call_sid', [1, '', 'call.completed', 'inbound', '{}']],
+    ['event_type', [1, 'CA1', 'Call Completed', 'inbound', '{}']],
+    ['direction', [1, 'CA1', 'call.completed', 'sideways', '{}']],
+    ['payload must be json, got null', [1, 'CA1', 'call.completed', 'inbound', null]],
+    ['at most 1048576 bytes', [1, 'CA1', 'call.completed', 'inbound', JSON.stringify('a'.repeat(1_048_576))]],
+  ])('refuses a bad %s and says what would be right', async (says, values) => {
+    const before = await count()
+    await expect(database.pool.query(enqueue, values)).rejects.toThrow(says)
+    expect(await count()).toBe(before)
+  })
+
+  test('a new route that another transaction is making does not block a known one', async () => {
+    await database.pool.query(enqueue, [20, 'CA0', 'call.completed', 'inbound', '{}'])
+    const slow = await database.pool.connect()
+    await slow.query('begin')
+    await slow.query(enqueue, [20, 'CA1', 'call.completed', 'inbound', '{}'])
+    await database.pool.query(enqueue, [20, 'CA2', 'call.completed', 'inbound', '{}'])
+    await slow.query('commit')
+    slow.release()
+    const { rows } = await database.pool.query('select call_sid from webhook_outbox where business_id = 20 order by 1')
+    expect(rows.map((row) => row.call_sid)).toEqual(['CA0', 'CA1', 'CA2'])
+  })
+
+  test('works whatever the caller has on its search_path', async () => {
+    const client = await database.pool.connect()
+    await client.query('create schema app; create table app.webhook_outbox (x int); create table app.routes (x int)')
+    for (const path of ['app, public', 'app', '']) {
+      await client.query(`select set_config('search_path', $1, false)`, [path])
+      const { rows } = await client.query(
+        `select public.callbox_enqueue(30, $1, 'call.completed', 'inbound', '{}') as id`,
+        [`CA-${path}`],
+      )
+      const { rows: found } = await database.pool.query('select call_sid from webhook_outbox where id = $1', [
+        rows[0].id,
+      ])
+      expect(found).toEqual([{ call_sid: `CA-${path}` }])
+    }
+    client.release(true)
+  })
+})

@@ -1,0 +1,68 @@
+import express from 'express'
+import { pino } from 'pino'
+import { afterAll } from 'vitest'
+import { adminRouter } from '../../src/admin/router.ts'
+import { RecordingQueue } from '../../src/calls/recording-queue.ts'
+import { HintSender } from '../../src/database/hints.ts'
+import { Sealer } from '../../src/database/sealing.ts'
+import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
+import { describeError } from '../../src/telemetry/logger.ts'
+import type { TestDatabase } from './database.ts'
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  /** The body as JSON; `null` for an empty one. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says of each answer what it expects to find in it.
+  json: any
+}
+
+export interface AdminApi {
+  url: string
+  sealer: Sealer
+  /** Every log line so far. */
+  logs: string[]
+  /** One request with the operator's token; a body that is not a string is sent as JSON. */
+  send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export const operatorToken = 'night-shift-token'
+export const otherToken = 'day-shift-token'
+
+/** The admin API over HTTP on 127.0.0.1, closed when the calling test file is done. */
+export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
+  const logs: string[] = []
+  const options = { level: 'debug', serializers: { err: describeError } }
+  const log = pino(options, { write: (line: string) => void logs.push(line) })
+  const queue = new RecordingQueue(database.url, log)
+  await queue.start()
+  const sealer = new Sealer(Buffer.alloc(32, 7))
+  const hints = new HintSender(database.pool)
+  const adminTokens = [
+    { name: 'day', token: otherToken },
+    { name: 'night', token: operatorToken },
+  ]
+  const app = express().disable('x-powered-by').disable('etag')
+  app.use(adminRouter({ config: { adminTokens }, knex: database.knex, sealer, queue, hints, log }))
+  const server = await startLoopbackServer(app)
+  afterAll(async () => {
+    await server.close()
+    await hints.flush()
+    await queue.stop()
+  })
+  return {
+    url: server.url,
+    sealer,
+    logs,
+    async send(method, path, body, headers = {}) {
+      const response = await fetch(`${server.url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${operatorToken}`, 'content-type': 'application/json', ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, json: text === '' ? null : JSON.parse(text) }
+    },
+  }
+}

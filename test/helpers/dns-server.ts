@@ -1,0 +1,71 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv4 } from 'node:net'
+import { groupsOf } from './addresses.ts'
+
+export interface DnsServer {
+  /** What a name resolves to, one list a question; the last stands. `'silence'`: it is never answered. */
+  answers: Map<string, string[][] | 'silence'>
+  /** Names that were asked for, once for each time that their addresses were wanted. */
+  questions: string[]
+  /** Where it listens, as Node's DNS client takes it. */
+  address: string
+  close(): void
+}
+
+const typeA = 1
+const typeAaaa = 28
+
+/** A DNS server on loopback; it knows no other names than its own. */
+export async function startDnsServer(): Promise<DnsServer> {
+  const answers: DnsServer['answers'] = new Map()
+  const questions: string[] = []
+  const current = new Map<string, string[]>()
+  const socket = createSocket('udp4')
+  socket.on('message', (message, from) => {
+    const labels: string[] = []
+    let at = 12
+    for (let length = message[at] ?? 0; length > 0; length = message[at] ?? 0) {
+      labels.push(message.subarray(at + 1, at + 1 + length).toString())
+      at += 1 + length
+    }
+    const name = labels.join('.').toLowerCase()
+    const type = message.readUInt16BE(at + 1)
+    const lists = answers.get(name)
+    if (lists === 'silence') return
+    // Both families are asked for, the A record first: one list answers both.
+    if (type === typeA) {
+      questions.push(name)
+      current.set(name, (lists && (lists.length > 1 ? lists.shift() : lists[0])) ?? [])
+    }
+    const records = (current.get(name) ?? []).filter((address) => isIPv4(address) === (type === typeA)).map(bytesOf)
+    const head = Buffer.from(message.subarray(0, at + 5))
+    head.writeUInt16BE(lists ? 0x8180 : 0x8183, 2)
+    head.writeUInt16BE(records.length, 6)
+    head.writeUInt32BE(0, 8)
+    const bodies = records.map((data) => {
+      const record = Buffer.alloc(12)
+      record.writeUInt16BE(0xc00c, 0)
+      record.writeUInt16BE(data.length === 4 ? typeA : typeAaaa, 2)
+      record.writeUInt16BE(1, 4)
+      record.writeUInt16BE(data.length, 10)
+      return Buffer.concat([record, data])
+    })
+    socket.send(Buffer.concat([head, ...bodies]), from.port, from.address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return {
+    answers,
+    questions,
+    address: `127.0.0.1:${socket.address().port}`,
+    close: () => void socket.close(),
+  }
+}
+
+function bytesOf(address: string): Buffer {
+  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
+  const bytes = Buffer.alloc(16)
+  for (const [n, group] of groupsOf(address).entries()) bytes.writeUInt16BE(group, 2 * n)
+  return bytes
+}

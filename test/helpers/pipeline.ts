@@ -1,0 +1,255 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { afterAll } from 'vitest'
+import { RecordingQueue } from '../../src/calls/recording-queue.ts'
+import { readConfig } from '../../src/config.ts'
+import { HintSender } from '../../src/database/hints.ts'
+import {
+  type OpenAiMind,
+  type OpenAiRequest,
+  type OpenAiStandIn,
+  startOpenAiStandIn,
+} from '../../src/demo/openai-stand-in.ts'
+import { jsonReply } from '../../src/demo/scripted-answers.ts'
+import { startTwilioStandIn, type TwilioStandIn } from '../../src/demo/twilio-stand-in.ts'
+import { type Pipeline, startPipeline } from '../../src/pipeline/pipeline.ts'
+import type { PipelineTimings } from '../../src/pipeline/timings.ts'
+import { describeError } from '../../src/telemetry/logger.ts'
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import type { TestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
+
+export const account = { accountSid: `AC${'b'.repeat(32)}`, authToken: 'pipeline-auth-token' }
+export const openAiKey = 'sk-the-right-key'
+
+/** What is said in a call and what there is to know of it. */
+export interface Words {
+  transcript: string
+  summary?: string
+  city?: string | null
+  service_category?: string | null
+}
+
+let said = 0
+/** Words that no other call has, so that requests can be told apart by them. */
+export function newWords(): Words {
+  said++
+  return { transcript: `transcript ${said}`, summary: `### summary ${said}`, city: 'Haifa', service_category: 'rent' }
+}
+
+/** Understands the recordings that it was told about, and no other. */
+class ReadingMind implements OpenAiMind {
+  readonly #byHash = new Map<string, Words>()
+
+  learn(sha256: string, words: Words): void {
+    this.#byHash.set(sha256, words)
+  }
+
+  transcribe({ sha256 }: { sha256: string }): string | null {
+    return this.#byHash.get(sha256)?.transcript ?? null
+  }
+
+  chat({ messages, schema }: { messages: { text: string }[]; schema: unknown }): unknown {
+    const known = [...this.#byHash.values()]
+    const material = messages.at(-1)?.text
+    if (schema === null) return known.find(({ transcript }) => transcript === material)?.summary ?? ''
+    const words = known.find(({ summary }) => summary === material)
+    return { city: words?.city ?? null, service_category: words?.service_category ?? null }
+  }
+}
+
+export interface RecordedCall {
+  businessId: string
+  callSid: string
+  recordingSid: string
+  words: Words
+  /** Of its audio. */
+  sha256: string
+}
+
+/** How often each of the services was asked for a call. */
+interface Asked {
+  audio: number
+  transcript: number
+  summary: number
+  extraction: number
+}
+
+/** Columns of table `calls` that differ from those of the fixture's call; `null` and `''`: Twilio did not say. */
+type CallColumns = Record<string, unknown>
+
+const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+export interface Stage {
+  twilio: TwilioStandIn
+  openai: OpenAiStandIn
+  metrics: Metrics
+  home: string
+  /** The environment of a worker process on this stage. */
+  environment: Record<string, string>
+  /** Every line logged so far, parsed. */
+  logged: Record<string, unknown>[]
+  start(environment?: Record<string, string>, timings?: Partial<PipelineTimings>): Promise<Pipeline>
+  /** A call as the ingress leaves it: recorded and queued, its job in the same transaction. */
+  record(words: Words, columns?: CallColumns): Promise<RecordedCall>
+  askedFor(call: RecordedCall): Asked
+  /** One log line in full for each event of this name. */
+  loggedAs(event: string): Record<string, unknown>[]
+}
+
+let calls = 0
+
+/** Twilio and OpenAI on loopback, and everything that a worker needs to run on `database`. */
+export async function setStage(database: TestDatabase): Promise<Stage> {
+  const mind = new ReadingMind()
+  const twilio = await startTwilioStandIn(account)
+  const openai = await startOpenAiStandIn(openAiKey, mind)
+  const home = mkdtempSync(join(tmpdir(), 'callbox-pipeline-'))
+  const logged: Record<string, unknown>[] = []
+  const stream = new Writable({
+    write(line, _encoding, written) {
+      logged.push(JSON.parse(String(line)))
+      written()
+    },
+  })
+  const log = pino({ level: 'trace', serializers: { err: describeError } }, stream)
+  const queue = new RecordingQueue(database.url, log)
+  await queue.start()
+  const running: Pipeline[] = []
+  const environment = {
+    DATABASE_URL: database.url,
+    CALLBOX_HOME: home,
+    TWILIO_ACCOUNT_SID: account.accountSid,
+    TWILIO_AUTH_TOKEN: account.authToken,
+    TWILIO_API_URL: twilio.url,
+    OPENAI_API_KEY: openAiKey,
+    OPENAI_BASE_URL: openai.baseUrl,
+  }
+  const metrics = createMetrics()
+  afterAll(async () => {
+    await Promise.all(running.map((pipeline) => pipeline.stop()))
+    await queue.stop()
+    await twilio.close()
+    await openai.close()
+    rmSync(home, { recursive: true, force: true })
+  })
+  return {
+    twilio,
+    openai,
+    metrics,
+    home,
+    environment,
+    logged,
+    async start(changed = {}, timings = {}) {
+      const config = readConfig({ ...environment, ...changed })
+      const pipeline = await startPipeline({
+        config,
+        databaseUrl: database.url,
+        knex: database.knex,
+        hints: new HintSender(database.pool),
+        log,
+        metrics: running.length === 0 ? metrics : createMetrics(),
+        timings: { ...shortTimings, ...timings },
+      })
+      running.push(pipeline)
+      return pipeline
+    },
+    async record(words, columns = {}) {
+      const mp3 = randomBytes(1_000)
+      const sha256 = hashOf(mp3)
+      mind.learn(sha256, words)
+      calls++
+      const hex = `${process.pid.toString(16)}${calls.toString(16).padStart(8, '0')}`.padStart(32, '0')
+      const call = { businessId: '10', callSid: `CA${hex}`, recordingSid: `RE${hex}`, words, sha256 }
+      twilio.addRecording(call.recordingSid, mp3)
+      const row = { ...fixtureCall, recording_url: recordingUrl(twilio.url, call.recordingSid), ...columns }
+      const businessId = String(columns['business_id'] ?? call.businessId)
+      await database.knex.transaction(async (trx) => {
+        await trx('calls').insert({
+          ...row,
+          business_id: businessId,
+          call_sid: call.callSid,
+          recording_sid: call.recordingSid,
+          state: 'queued',
+          recorded_at: columns['recorded_at'] ?? trx.raw('clock_timestamp()'),
+        })
+        await queue.send(trx, { businessId, callSid: call.callSid })
+      })
+      return { ...call, businessId }
+    },
+    askedFor: ({ recordingSid, words, sha256 }) => {
+      const material = (request: OpenAiRequest) => ('chat' in request ? request.chat.messages.at(-1)?.text : '')
+      const count = (isOne: (request: OpenAiRequest) => boolean) => openai.requests.filter(isOne).length
+      return {
+        audio: twilio.requests.filter(({ sid }) => sid === recordingSid).length,
+        transcript: count((request) => 'transcription' in request && request.transcription.sha256 === sha256),
+        summary: count((request) => material(request) === words.transcript),
+        extraction: count((request) => material(request) === words.summary),
+      }
+    },
+    loggedAs: (event) => logged.filter((line) => line['event'] === event),
+  }
+}
+
+export const recordingUrl = (origin: string, recordingSid: string): string =>
+  `${origin}/2010-04-01/Accounts/${account.accountSid}/Recordings/${recordingSid}`
+
+const shortTimings: PipelineTimings = {
+  pollMs: 500,
+  quickRetryMs: 10,
+  firstBackoffMs: 50,
+  longestBackoffMs: 400,
+  statusPollMs: 100,
+  probeMs: 500,
+  drainMs: 5_000,
+}
+
+/** The call of the contract's sample payload, as the ingress records it. */
+const fixtureCall: CallColumns = {
+  direction: 'inbound',
+  from_number: '+972501234567',
+  to_number: '+97237654321',
+  twilio_status: 'completed',
+  started_at: new Date('2025-12-10T14:23:19Z'),
+  ended_at: new Date('2025-12-10T14:23:45Z'),
+  duration_sec: 26,
+  recording_started_at: new Date('2025-12-10T14:23:20Z'),
+  recording_duration_sec: 24,
+}
+
+export const callOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) =>
+  await database.knex('calls').where({ business_id: businessId, call_sid: callSid }).first()
+
+export const stepsOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) => {
+  const rows = await database.knex('call_steps').where({ business_id: businessId, call_sid: callSid })
+  return Object.fromEntries(rows.map((row) => [row.step, row]))
+}
+
+/** The payload text of every outbox row of the call. */
+export async function payloadsOf(database: TestDatabase, { businessId, callSid }: RecordedCall): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    'select payload::text from webhook_outbox where business_id = $1 and call_sid = $2',
+    [businessId, callSid],
+  )
+  return rows.map((row) => row.payload)
+}
+
+/** Waits until the call is in this state, and returns its row. */
+export async function reaches(database: TestDatabase, call: RecordedCall, state: string, withinMs = 30_000) {
+  return await eventually(
+    `${call.callSid} is ${state}`,
+    async () => {
+      const row = await callOf(database, call)
+      return row?.state === state && row
+    },
+    withinMs,
+  )
+}
+
+/** A chat completion with this text, for `answers.queue('/chat/completions', …)`. */
+export const chatAnswer = (content: string) =>
+  jsonReply(200, { choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }] })

@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest'
+import { DeathWatch, deathAfterMs } from '../src/dispatcher/death-watch.ts'
+import type { Delivery } from '../src/dispatcher/delivery.ts'
+import { HeldDeliveries } from '../src/dispatcher/held-deliveries.ts'
+import type { PostResult } from '../src/dispatcher/post.ts'
+import { outcomeOf, parseRetryAfter } from '../src/dispatcher/retry-policy.ts'
+import { type FleetView, planSlots } from '../src/dispatcher/slot-plan.ts'
+
+describe('slot plan', () => {
+  /** A fleet of these dispatchers; `owners` tells how many slots each id holds, from slot 0 on. */
+  function fleet(ids: string[], owners: Record<string, number>, leaving: string[] = []): FleetView {
+    const held = Object.entries(owners).flatMap(([owner, count]) => Array<string>(count).fill(owner))
+    return {
+      dispatchers: ids.map((id) => ({ id, beat: 1, leaving: leaving.includes(id) })),
+      slots: Array.from({ length: 64 }, (_, slot) => ({ slot, owner: held[slot] ?? null })),
+    }
+  }
+  const claimed = (plan: ReturnType<typeof planSlots>): number[] => plan.claim.map(({ slot }) => slot)
+
+  test('one alone takes all', () => {
+    const plan = planSlots('a', fleet(['a'], {}), false)
+    expect(claimed(plan)).toEqual(Array.from({ length: 64 }, (_, slot) => slot))
+    expect(plan.excess).toBe(0)
+  })
+
+  test.each([
+    [1, 64],
+    [2, 32],
+    [3, 22],
+    [5, 13],
+    [64, 1],
+    [100, 1],
+  ])('of %d living, each holds no more than %d', (living, share) => {
+    const ids = Array.from({ length: living }, (_, n) => `d${n}`)
+    const plan = planSlots('d0', fleet(ids, { d0: 64 }), false)
+    expect(plan).toEqual({ claim: [], excess: 64 - share })
+    expect(planSlots('d0', fleet(ids, {}), false).claim.length).toBe(share)
+  })
+
+  test('several that start together reach for different slots', () => {
+    const ids = ['a', 'b', 'c', 'd']
+    const all = ids.flatMap((id) => claimed(planSlots(id, fleet(ids, {}), false)))
+    expect(new Set(all).size).toBe(64)
+  })
+
+  test('slots of a living owner are never claimed, those of an absent one are, by the owner seen', () => {
+    const view = fleet(['a', 'b'], { b: 60, gone: 4 })
+    expect(planSlots('a', view, false).claim).toEqual([60, 61, 62, 63].map((slot) => ({ slot, owner: 'gone' })))
+  })
+
+  test('one that leaves claims nothing, gives up all, and does not count', () => {
+    const view = fleet(['a', 'b'], { a: 32 }, ['a'])
+    expect(planSlots('a', view, true)).toEqual({ claim: [], excess: 32 })
+    expect(planSlots('b', view, false).claim.length).toBe(32)
+    expect(planSlots('b', fleet(['a', 'b'], { b: 40 }, ['a']), false).excess).toBe(0)
+  })
+})
+
+describe('death watch', () => {
+  const at = (beat: number, id = 'x') => [{ id, beat }]
+  /** Observes the same beat every half second for `ms`. */
+  function still(watch: DeathWatch, beat: number, fromMs: number, ms: number): { id: string; beat: number }[] {
+    let dead: { id: string; beat: number }[] = []
+    for (let t = fromMs; t <= fromMs + ms; t += 500) dead = watch.observe(at(beat), t)
+    return dead
+  }
+
+  test('a beat that stood still for 3 s is dead, not a moment earlier', () => {
+    const watch = new DeathWatch()
+    expect(still(watch, 7, 0, deathAfterMs - 500)).toEqual([])
+    expect(watch.observe(at(7), deathAfterMs - 1)).toEqual([])
+    expect(watch.observe(at(7), deathAfterMs)).toEqual([{ id: 'x', beat: 7 }])
+  })
+
+  test('a beat that moved begins anew, backwards too', () => {
+    const watch = new DeathWatch()
+    still(watch, 7, 0, 2_500)
+    expect(watch.observe(at(8), 3_000)).toEqual([])
+    expect(still(watch, 8, 3_500, 2_000)).toEqual([])
+    expect(watch.observe(at(7), 6_000)).toEqual([])
+  })
+
+  test('a gap between reads proves nothing about what went before it', () => {
+    const watch = new DeathWatch()
+    still(watch, 7, 0, 2_500)
+    expect(watch.observe(at(7), 4_500)).toEqual([])
+    expect(still(watch, 7, 5_000, 2_000)).toEqual([])
+    expect(watch.observe(at(7), 7_500)).toEqual([{ id: 'x', beat: 7 }])
+  })
+
+  test('one that was away is watched from its return', () => {
+    const watch = new DeathWatch()
+    still(watch, 7, 0, 2_000)
+    watch.observe([], 2_500)
+    expect(still(watch, 7, 3_000, 2_500)).toEqual([])
+  })
+
+  test('each is judged on its own', () => {
+    const watch = new DeathWatch()
+    for (let t = 0; t < 3_000; t += 500) watch.observe([...at(1, 'still'), ...at(t, 'moving')], t)
+    expect(watch.observe([...at(1, 'still'), ...at(9, 'moving')], 3_000)).toEqual(at(1, 'still'))
+  })
+})
+
+describe('held deliveries', () => {
+  test('one that is held is not taken again', () => {
+    const held = new HeldDeliveries()
+    expect([held.hold('a', 1), held.hold('a', 1)]).toEqual([true, false])
+    expect(held.has('a')).toBe(true)
+  })
+
+  test('a settled one is held until the reads that began before the acknowledgement have ended', () => {
+    const held = new HeldDeliveries()
+    held.hold('a', 1)
+    const first = held.readBegun()
+    const second = held.readBegun()
+    held.settled(['a'])
+    const later = held.readBegun()
+    held.readEnded(second)
+    expect(held.hold('a', 1)).toBe(false)
+    held.readEnded(first)
+    expect(held.has('a')).toBe(false)
+    expect(held.hold('a', 1)).toBe(true)
+    held.readEnded(later)
+    expect(held.has('a')).toBe(true)
+  })
+
+  test('with no read under way it is let go at once', () => {
+    const held = new HeldDeliveries()
+    held.hold('a', 1)
+    held.readEnded(held.readBegun())
+    held.settled(['a'])
+    expect(held.size).toBe(0)
+  })
+
+  test('several settles wait each for its own reads', () => {
+    const held = new HeldDeliveries()
+    for (const id of ['a', 'b']) held.hold(id, 1)
+    const first = held.readBegun()
+    held.settled(['a'])
+    const second = held.readBegun()
+    held.settled(['b'])
+    held.readEnded(first)
+    expect([held.has('a'), held.has('b')]).toEqual([false, true])
+    held.readEnded(second)
+    expect(held.size).toBe(0)
+  })
+
+  test('a slot is idle when nothing of it waits, is sent or is being settled', () => {
+    const held = new HeldDeliveries()
+    expect(held.isIdle(1)).toBe(true)
+    held.hold('a', 1)
+    held.hold('b', 1)
+    held.hold('c', 2)
+    held.drop('a')
+    expect([held.isIdle(1), held.isIdle(2)]).toEqual([false, false])
+    held.readBegun()
+    held.settled(['b'])
+    expect([held.isIdle(1), held.isIdle(2), held.has('b')]).toEqual([true, false, true])
+    held.drop('unknown')
+    expect(held.isIdle(2)).toBe(false)
+  })
+})
+
+describe('retry policy', () => {
+  const schedule = [5_000, 300_000, 60_000]
+  const delivery = (step: number): Delivery => ({
+    ...{ id: '', businessId: '1', direction: 'inbound', callSid: '', eventType: '', version: step, attemptCount: step },
+    ...{ step, requeued: false, createdMs: 0, payload: '' },
+  })
+  const result = (over: Partial<PostResult>): PostResult => ({
+    ...{ result: 'http_error', statusCode: 500, error: null, excerpt: null, retryAfterMs: null, durationMs: 1 },
+    ...over,
+  })
+
+  test('a 2xx delivers, whatever else it says', () => {
+    const ok = result({ result: 'ok', statusCode: 200, retryAfterMs: 9_000 })
+    expect(outcomeOf(delivery(9), ok, false, schedule, Math.random)).toEqual({ status: 'delivered', reason: null })
+  })
+
+  test('the wait is the step of the schedule and up to 10 % more', () => {
+    for (const [step, wait] of schedule.entries()) {
+      const pending = { status: 'pending', reason: null, step: step + 1 }
+      expect(outcomeOf(delivery(step), result({}), false, schedule, () => 0)).toEqual({ ...pending, waitMs: wait })
+      expect(outcomeOf(delivery(step), result({}), false, schedule, () => 0.5)).toEqual({
+        ...pending,
+        waitMs: wait * 1.05,
+      })
+    }
+  })
+
+  test('Retry-After lengthens the wait up to the longest step, and never shortens it', () => {
+    const wait = (retryAfterMs: number) => outcomeOf(delivery(0), result({ retryAfterMs }), false, schedule, () => 0)
+    expect(wait(100_000)).toMatchObject({ waitMs: 100_000 })
+    expect(wait(1e12)).toMatchObject({ waitMs: 300_000 })
+    expect(wait(0)).toMatchObject({ waitMs: 5_000 })
+  })
+
+  test('a failed probe and a 410 leave the schedule where it is', () => {
+    const unmoved = { status: 'pending', reason: null, waitMs: 0, step: 3 }
+    expect(outcomeOf(delivery(3), result({}), true, schedule, Math.random)).toEqual(unmoved)
+    expect(outcomeOf(delivery(3), result({ statusCode: 410 }), false, schedule, Math.random)).toEqual(unmoved)
+  })
+
+  test('a schedule that is used up ends in failure, with the last answer in words', () => {
+    expect(outcomeOf(delivery(3), result({ statusCode: 503 }), false, schedule, Math.random)).toEqual({
+      status: 'failed',
+      reason: 'no 2xx in 4 attempts; the last: HTTP 503',
+    })
+    expect(
+      outcomeOf(delivery(3), result({ result: 'dns', statusCode: null }), false, schedule, Math.random),
+    ).toMatchObject({
+      reason: 'no 2xx in 4 attempts; the last: dns',
+    })
+  })
+
+  test.each([
+    ['120', 120_000],
+    ['0', 0],
+    [' 7 ', 7_000],
+    ['Sun, 06 Nov 1994 08:49:37 GMT', 7_000],
+    ['Sunday, 06-Nov-94 08:49:37 GMT', 7_000],
+    ['Sun Nov  6 08:49:37 1994', 7_000],
+    ['Sun, 06 Nov 1994 08:49:00 GMT', 0],
+    ['', null],
+    ['-5', null],
+    ['1.5', null],
+    ['1e3', null],
+    ['soon', null],
+    ['Sun, 99 Nov 1994 08:49:37 GMT', null],
+    ['99999999999999999999', null],
+    [null, null],
+  ])('Retry-After %j is %j ms', (text, ms) => {
+    expect(parseRetryAfter(text, Date.UTC(1994, 10, 6, 8, 49, 30))).toBe(ms)
+  })
+})

@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { applyCallFacts } from '../src/calls/call-facts.ts'
+import { RecordingQueue } from '../src/calls/recording-queue.ts'
+import { reprocess } from '../src/calls/reprocess.ts'
+import { startLoopbackServer } from '../src/demo/loopback-server.ts'
+import { openAiErrors } from '../src/demo/openai-errors.ts'
+import { jsonReply, sendReply } from '../src/demo/scripted-answers.ts'
+import { twilioNotFound } from '../src/demo/twilio-stand-in.ts'
+import { createLogger } from '../src/telemetry/logger.ts'
+import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { eventually } from './helpers/eventually.ts'
+import {
+  account,
+  callOf,
+  chatAnswer,
+  newWords,
+  openAiKey,
+  payloadsOf,
+  reaches,
+  recordingUrl,
+  type Stage,
+  setStage,
+  stepsOf,
+} from './helpers/pipeline.ts'
+
+const transcriptions = '/audio/transcriptions'
+const chat = '/chat/completions'
+const once = { audio: 1, transcript: 1, summary: 1, extraction: 1 }
+
+let database: TestDatabase
+let stage: Stage
+beforeAll(async () => {
+  database = await createTestDatabase()
+  stage = await setStage(database)
+  await stage.start()
+})
+
+const reprocessed = async (callSid: string) => {
+  const queue = new RecordingQueue(database.url, createLogger('silent', 'test'))
+  await queue.start()
+  const result = await database.knex.transaction((trx) => reprocess(trx, queue, callSid))
+  await queue.stop()
+  return result
+}
+
+describe('the recording', () => {
+  test('is asked for again until Twilio has it', async () => {
+    const call = await stage.record(newWords())
+    stage.twilio.answers.queue(call.recordingSid, twilioNotFound, twilioNotFound, { status: 503 }, 'reset')
+    await reaches(database, call, 'completed')
+    expect(stage.askedFor(call)).toEqual({ ...once, audio: 5 })
+    expect((await stepsOf(database, call))['audio']).toMatchObject({ attempts: 3, error: null })
+  })
+
+  test('that never comes fails its call in the end, and the call can be reprocessed', async () => {
+    const call = await stage.record(newWords())
+    stage.twilio.answers.always(call.recordingSid, twilioNotFound)
+    const row = await reaches(database, call, 'failed')
+    expect(row.error).toBe('the recording was answered with HTTP 404 (given up after 12 tries)')
+    expect((await stepsOf(database, call))['audio']).toMatchObject({
+      attempts: 12,
+      error: row.error,
+      finished_at: null,
+    })
+    expect(stage.askedFor(call).audio).toBe(12)
+    stage.twilio.answers.always(call.recordingSid, null)
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued' })
+    expect(await reaches(database, call, 'completed')).toMatchObject({ error: null, failed_at: null })
+  })
+
+  test('at another host than that of TWILIO_API_URL is not fetched', async () => {
+    const asked: string[] = []
+    const elsewhere = await startLoopbackServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end('audio')
+    })
+    const url = recordingUrl(elsewhere.url, 'RE1')
+    const direct = await stage.record(newWords(), { recording_url: url })
+    const withUserinfo = stage.twilio.url.replace('//', '//user:password@').replace(/:\d+$/, `:${elsewhere.port}`)
+    const disguised = await stage.record(newWords(), { recording_url: recordingUrl(withUserinfo, 'RE2') })
+    const redirected = await stage.record(newWords())
+    stage.twilio.answers.always(redirected.recordingSid, { status: 302, headers: { location: `${url}.mp3` } })
+    for (const call of [direct, disguised, redirected]) {
+      expect((await reaches(database, call, 'failed')).error).toContain("which is not TWILIO_API_URL's host")
+    }
+    expect(asked).toEqual([])
+    await elsewhere.close()
+  })
+
+  test('is followed to another place of the same host', async () => {
+    const call = await stage.record(newWords())
+    const moved = `${new URL(recordingUrl('http://twilio', call.recordingSid)).pathname}.mp3?moved`
+    stage.twilio.answers.queue(call.recordingSid, { status: 307, headers: { location: moved } })
+    await reaches(database, call, 'completed')
+  })
+
+  test('that is empty, too long, gone or nowhere fails its call', async () => {
+    const empty = await stage.record(newWords())
+    stage.twilio.answers.always(empty.recordingSid, { status: 200, body: '' })
+    const long = await stage.record(newWords())
+    stage.twilio.answers.always(long.recordingSid, { status: 200, body: Buffer.alloc(25 * 1024 * 1024 + 1) })
+    const gone = await stage.record(newWords())
+    stage.twilio.answers.always(gone.recordingSid, { status: 410 })
+    const nowhere = await stage.record(newWords(), { recording_url: 'nowhere' })
+    expect((await reaches(database, empty, 'failed')).error).toBe('the recording is empty')
+    expect((await reaches(database, long, 'failed')).error).toBe('the recording is over 26214400 bytes')
+    expect((await reaches(database, gone, 'failed')).error).toBe('the recording was answered with HTTP 410')
+    expect((await reaches(database, nowhere, 'failed')).error).toBe('the recording has no URL that can be read')
+    expect(readdirSync(join(stage.home, 'audio'))).toEqual([])
+  })
+})
+
+describe('the services', () => {
+  test('are asked again when they are busy or down, and what was found is kept', async () => {
+    const call = await stage.record(newWords())
+    stage.openai.answers.queue(transcriptions, openAiErrors.rateLimited(1), 'reset', openAiErrors.serverError)
+    await eventually('the transcript', async () => (await stepsOf(database, call))['summary']?.started_at)
+    await reaches(database, call, 'completed')
+    expect(stage.askedFor(call)).toEqual({ ...once, transcript: 4 })
+    const [first, second] = stage.openai.requests.filter(
+      (request) => 'transcription' in request && request.transcription.sha256 === call.sha256,
+    )
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_000)
+    expect((await stepsOf(database, call))['transcript']).toMatchObject({ attempts: 2, error: null })
+  })
+
+  test('that refuse the audio fail the call; what is asked for is only what is missing when it is reprocessed', async () => {
+    const call = await stage.record(newWords())
+    stage.openai.answers.queue(transcriptions, openAiErrors.badAudio)
+    const row = await reaches(database, call, 'failed')
+    expect(row.error).toBe('the transcription was answered with HTTP 400 (invalid_request_error)')
+    expect((await stepsOf(database, call))['transcript']).toMatchObject({ error: row.error, finished_at: null })
+    expect(await payloadsOf(database, call)).toEqual([])
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued' })
+    await reaches(database, call, 'completed')
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'not_failed', state: 'completed' })
+    expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
+    // The file was removed when the call failed.
+    expect(stage.askedFor(call)).toEqual({ ...once, audio: 2, transcript: 2 })
+    expect(await payloadsOf(database, call)).toHaveLength(1)
+  })
+
+  test('that give no answer of the form that was asked for fail the call after five tries', async () => {
+    const call = await stage.record({ ...newWords(), summary: '' })
+    const row = await reaches(database, call, 'failed')
+    expect(row.error).toContain('the language model gave no answer of the form that was asked for')
+    expect(stage.askedFor(call)).toMatchObject({ audio: 1, transcript: 1, summary: 15 })
+  })
+
+  test.each([
+    ['a refused key', transcriptions, openAiErrors.badKey],
+    ['an exhausted quota', chat, openAiErrors.quotaExhausted],
+    ['an unknown model', chat, openAiErrors.unknownUrl],
+  ])('%s pauses the queue, fails no call, and the queue goes on by itself', async (_name, path, refusal) => {
+    const gauge = async () => (await stage.metrics.registry.metrics()).match(/^callbox_pipeline_paused (\d)$/m)?.[1]
+    const pausesBefore = stage.loggedAs('pipeline.paused').length
+    let [underWay, mostUnderWay, refused] = [0, 0, 0]
+    stage.openai.answers.always(path, (_request, response) => {
+      underWay++
+      mostUnderWay = Math.max(mostUnderWay, underWay)
+      setTimeout(() => {
+        underWay--
+        refused++
+        sendReply(response, refusal)
+      }, 50)
+    })
+    const calls = await Promise.all(Array.from({ length: 12 }, () => stage.record(newWords())))
+    await eventually('the queue pauses', async () => (await gauge()) === '1')
+    await eventually('what was under way is over', async () => {
+      const { rows } = await database.pool.query(`select from pgboss.job where state = 'active'`)
+      return rows.length === 0
+    })
+    const before = refused
+    mostUnderWay = 0
+    await eventually('it is probed', () => refused >= before + 3)
+    expect(mostUnderWay).toBe(1)
+    const states = await Promise.all(calls.map((call) => callOf(database, call)))
+    expect(states.every(({ state }) => state === 'queued' || state === 'processing')).toBe(true)
+    expect(stage.loggedAs('pipeline.paused').length - pausesBefore).toBe(1)
+    stage.openai.answers.always(path, null)
+    for (const call of calls) await reaches(database, call, 'completed')
+    expect(await gauge()).toBe('0')
+    expect(stage.loggedAs('pipeline.resumed').length).toBeGreaterThan(0)
+  })
+})
+
+describe('the end of the call', () => {
+  const silent = { direction: null, twilio_status: '', started_at: null, ended_at: null, duration_sec: null }
+  const stored = (secondsAgo: number) => ({ recorded_at: new Date(Date.now() - secondsAgo * 1_000) })
+
+  test('is waited for, and its callback is used when it comes', async () => {
+    const call = await stage.record(newWords(), silent)
+    await eventually('the facts are found', async () => (await stepsOf(database, call))['extraction']?.finished_at)
+    await database.knex.transaction((trx) =>
+      applyCallFacts(trx, call, {
+        direction: 'outbound',
+        from: '+1',
+        to: '+2',
+        status: 'completed',
+        endedAt: new Date('2025-12-10T15:00:30.400Z'),
+        durationSec: 30,
+      }),
+    )
+    await reaches(database, call, 'completed')
+    const [payload = ''] = await payloadsOf(database, call)
+    expect(JSON.parse(payload)).toMatchObject({
+      direction: 'outbound',
+      started_at: '2025-12-10T15:00:00Z',
+      ended_at: '2025-12-10T15:00:30Z',
+      duration_sec: 30,
+    })
+    expect(stage.twilio.requests.filter(({ sid }) => sid === call.callSid)).toEqual([])
+  })
+
+  test('is asked of the Call resource after a minute, again while Twilio is away', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61), from_number: '', to_number: '' })
+    stage.twilio.addCall({
+      callSid: call.callSid,
+      recordingSid: call.recordingSid,
+      direction: 'outbound-api',
+      from: '+97237654321',
+      to: '+972501234567',
+      startedAt: new Date('2025-12-10T14:00:00Z'),
+      durationSec: 40,
+    })
+    stage.twilio.answers.queue(call.callSid, { status: 500 }, 'reset')
+    await reaches(database, call, 'completed')
+    const [payload = ''] = await payloadsOf(database, call)
+    expect(JSON.parse(payload)).toMatchObject({
+      direction: 'outbound',
+      phone: '+972501234567',
+      started_at: '2025-12-10T14:00:00Z',
+      ended_at: '2025-12-10T14:00:40Z',
+      duration_sec: 40,
+    })
+    expect(stage.twilio.requests.filter(({ sid }) => sid === call.callSid)).toHaveLength(3)
+  })
+
+  test('comes from the recording when Twilio does not know the call', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61) })
+    await reaches(database, call, 'completed')
+    const [payload = ''] = await payloadsOf(database, call)
+    expect(JSON.parse(payload)).toMatchObject({
+      direction: 'inbound',
+      phone: '+972501234567',
+      started_at: '2025-12-10T14:23:20Z',
+      ended_at: '2025-12-10T14:23:44Z',
+      duration_sec: 24,
+    })
+  })
+
+  test('that Twilio does not tell does not hold a call whose direction is known', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61), direction: 'outbound' })
+    stage.twilio.answers.always(call.callSid, { status: 500 })
+    expect(await reaches(database, call, 'completed')).toMatchObject({ direction: 'outbound' })
+  })
+
+  test('with a direction that nobody knows fails the call', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61) })
+    stage.twilio.answers.always(call.callSid, jsonReply(200, { direction: 'sideways', status: 'completed' }))
+    expect((await reaches(database, call, 'failed')).error).toContain('a direction that is not known')
+  })
+})
+
+test('the audio that is sent is the audio that was recorded', async () => {
+  const call = await stage.record(newWords())
+  const audio = Buffer.alloc(3_000_000, 'a recording of some length ')
+  stage.twilio.addRecording(call.recordingSid, audio)
+  stage.openai.answers.queue(transcriptions, jsonReply(200, { text: 'long' }))
+  stage.openai.answers.queue(chat, chatAnswer('### long'))
+  await reaches(database, call, 'completed')
+  const sent = stage.openai.requests.findLast((request) => 'transcription' in request)
+  expect(sent).toMatchObject({
+    transcription: { bytes: audio.length, sha256: createHash('sha256').update(audio).digest('hex') },
+  })
+})
+
+test('no phone number, secret or URL path is in a log line or in the error of a call or a step', async () => {
+  const errors = await database.knex.raw('select error from calls union all select error from call_steps')
+  const lines = JSON.stringify([stage.logged, errors.rows])
+  expect(stage.loggedAs('call.failed').length).toBeGreaterThan(0)
+  expect(stage.loggedAs('call.retry').length).toBeGreaterThan(0)
+  for (const secret of ['972501234567', openAiKey, account.authToken, account.accountSid, '/Recordings', '/v1']) {
+    expect(lines).not.toContain(secret)
+  }
+})

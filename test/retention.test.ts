@@ -1,0 +1,187 @@
+import { pino } from 'pino'
+import { beforeEach, expect, test } from 'vitest'
+import { retain, startRetention } from '../src/admin/retention.ts'
+import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+
+const log = pino({ level: 'silent' })
+const database: TestDatabase = await createTestDatabase()
+const parts = { config: { retentionDays: 30 }, knex: database.knex, log }
+const run = () => retain(parts, new AbortController().signal)
+
+const query = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows
+
+beforeEach(async () => {
+  await query(
+    'truncate webhook_outbox, webhook_attempts, routes, calls, call_steps, call_details, twilio_callbacks, businesses',
+  )
+})
+
+const enqueue = async (call: string, business = 1): Promise<string> => {
+  const sql = `select callbox_enqueue($1, $2, 'call.completed', 'inbound', '{"a":1}') as id`
+  const [row] = await query(sql, [business, call])
+  return row.id
+}
+const finish = (id: string, status: string, daysAgo: number) =>
+  query(
+    `update webhook_outbox set status = $2, created_at = now() - interval '99 days',
+       finished_at = now() - make_interval(days => $3) where id = $1`,
+    [id, status, daysAgo],
+  )
+const attempt = (id: string, number: number) =>
+  query(
+    `insert into webhook_attempts (business_id, delivery_id, id, number, started_at, duration_ms, url, result)
+     values (1, $1, gen_random_uuid(), $2, now(), 1, 'http://x/', 'ok')`,
+    [id, number],
+  )
+
+test('takes payload and attempts of what ended long ago, counted from its end, and leaves the key', async () => {
+  const old: string[] = []
+  for (const status of ['delivered', 'failed', 'skipped']) {
+    const id = await enqueue(`CA${status}`)
+    old.push(id)
+    await finish(id, status, 31)
+    for (const number of [1, 2]) await attempt(id, number)
+  }
+  const recent = await enqueue('CArecent')
+  await finish(recent, 'delivered', 29)
+  await attempt(recent, 1)
+
+  expect(await run()).toMatchObject({ deliveries: 3 })
+  const left = await query('select id, payload::text from webhook_outbox where payload is not null')
+  expect(left).toEqual([{ id: recent, payload: '{"a":1}' }])
+  expect(await query('select delivery_id from webhook_attempts')).toEqual([{ delivery_id: recent }])
+
+  // The same event once more, whatever retention took of it.
+  expect(await enqueue('CAdelivered')).toBe(old[0])
+  const kept = await query('select status, count(*)::int as n from webhook_outbox group by 1 order by 1')
+  expect(kept).toEqual([
+    { status: 'delivered', n: 2 },
+    { status: 'failed', n: 1 },
+    { status: 'skipped', n: 1 },
+  ])
+  expect(await run()).toMatchObject({ deliveries: 0 })
+})
+
+test('never touches what is pending, however old', async () => {
+  const id = await enqueue('CApending')
+  await query(
+    `update webhook_outbox set created_at = now() - interval '400 days', due_at = now() - interval '400 days',
+               finished_at = now() - interval '400 days' where id = $1`,
+    [id],
+  )
+  await attempt(id, 1)
+  const before = await query('select *, payload::text from webhook_outbox')
+  await run()
+  expect(await query('select *, payload::text from webhook_outbox')).toEqual(before)
+  expect(await query('select 1 from webhook_attempts')).toHaveLength(1)
+})
+
+test('one requeued in the meantime is left alone', async () => {
+  const id = await enqueue('CAtie')
+  await finish(id, 'failed', 31)
+  const operator = await database.knex.transaction()
+  await operator('webhook_outbox').where({ id }).update({ status: 'pending', finished_at: null })
+  expect(await run()).toMatchObject({ deliveries: 0 })
+  await operator.commit()
+  expect(await query('select payload is null as gone from webhook_outbox')).toEqual([{ gone: false }])
+})
+
+test('takes as many batches as there are', async () => {
+  await query(
+    `select callbox_enqueue(1 + n % 3, 'CA' || n, 'call.completed', 'inbound', '{}') from generate_series(1, 1200) n`,
+  )
+  await query(`update webhook_outbox set status = 'delivered', finished_at = now() - interval '31 days'`)
+  expect(await run()).toMatchObject({ deliveries: 1200 })
+  expect(await query('select count(*)::int as n from webhook_outbox where payload is null')).toEqual([{ n: 1200 }])
+})
+
+test('takes what was said in calls and what their steps left, and leaves the calls', async () => {
+  const call = async (callSid: string, state: string, ended: string) => {
+    await query(
+      `insert into calls (business_id, call_sid, state, transcript, summary, city, created_at, completed_at, failed_at)
+       values (1, $1, $2, 'said', 'short', 'X', now() - interval '99 days',
+         case when $2 = 'completed' then now() - $3::interval end, case when $2 = 'failed' then now() - $3::interval end)`,
+      [callSid, state, ended],
+    )
+    await query(
+      `insert into call_steps (business_id, call_sid, step, finished_at, result)
+       values (1, $1, 'transcript', now() - interval '98 days', '{"text":"said"}')`,
+      [callSid],
+    )
+  }
+  await call('CAold', 'completed', '31 days')
+  await call('CAnew', 'completed', '29 days')
+  await call('CAoldfailed', 'failed', '31 days')
+  await call('CAnewfailed', 'failed', '29 days')
+  await call('CAbusy', 'processing', '31 days')
+  await query(`update calls set failed_at = now() - interval '31 days' where call_sid = 'CAbusy'`)
+  await query(`update calls set transcript = null, summary = null, city = null where state <> 'completed'`)
+  expect(await run()).toMatchObject({ transcripts: 1, step_results: 2 })
+  expect(
+    await query('select call_sid, transcript, summary from calls where state = $1 order by 1', ['completed']),
+  ).toEqual([
+    { call_sid: 'CAnew', transcript: 'said', summary: 'short' },
+    { call_sid: 'CAold', transcript: null, summary: null },
+  ])
+  // A failed call may be reprocessed: what its steps left is gone, so they are to run again.
+  expect(
+    await query('select call_sid, finished_at is null as again from call_steps where result is null order by 1'),
+  ).toEqual([
+    { call_sid: 'CAold', again: false },
+    { call_sid: 'CAoldfailed', again: true },
+  ])
+  expect(await query('select 1 from calls')).toHaveLength(5)
+})
+
+test('takes old callbacks that were matched, unless their call is in work', async () => {
+  const callback = (callSid: string, state: string, daysAgo: number) =>
+    query(
+      `insert into twilio_callbacks (kind, call_sid, query, body, state, business_id, received_at)
+       values ('call_status', $1, '', '', $2, case when $2 = 'matched' then 1 end, now() - make_interval(days => $3))`,
+      [callSid, state, daysAgo],
+    )
+  await callback('CAold', 'matched', 31)
+  await callback('CAnew', 'matched', 29)
+  await callback('CAbusy', 'matched', 31)
+  await callback('CAunmatched', 'unmatched', 400)
+  await callback('CAwaiting', 'new', 400)
+  await query(`insert into calls (business_id, call_sid, state) values (1, 'CAbusy', 'queued'), (1, 'CAold', 'open')`)
+  expect(await run()).toMatchObject({ callbacks: 1 })
+  const left = await query('select call_sid from twilio_callbacks order by 1')
+  expect(left.map((row) => row.call_sid)).toEqual(['CAbusy', 'CAnew', 'CAunmatched', 'CAwaiting'])
+})
+
+test('takes former signing secrets whose time is over', async () => {
+  await query(
+    `insert into businesses (business_id, signing_secret_sealed, previous_signing_secret_sealed, previous_secret_until)
+     values (1, 'new', 'old', now() - interval '1 minute'), (2, 'new', 'old', now() + interval '1 minute'),
+            (3, 'new', null, null)`,
+  )
+  expect(await run()).toMatchObject({ former_secrets: 1 })
+  const left = await query(
+    `select signing_secret_sealed is not null as newest, previous_signing_secret_sealed is not null as former,
+            previous_secret_until is not null as until from businesses order by business_id`,
+  )
+  expect(left).toEqual([
+    { newest: true, former: false, until: false },
+    { newest: true, former: true, until: true },
+    { newest: true, former: false, until: false },
+  ])
+})
+
+test('leaves the work to the process that is at it', async () => {
+  const id = await enqueue('CAother')
+  await finish(id, 'delivered', 31)
+  const other = await database.knex.transaction()
+  await other.raw('select pg_advisory_xact_lock(7000002)')
+  expect(await run()).toMatchObject({ deliveries: 0 })
+  await other.rollback()
+  expect(await run()).toMatchObject({ deliveries: 1 })
+})
+
+test('a stop ends it between two batches, and stops the timer', async () => {
+  const id = await enqueue('CAstop')
+  await finish(id, 'delivered', 31)
+  expect(await retain(parts, AbortSignal.abort())).toEqual({})
+  await startRetention(parts).stop()
+})

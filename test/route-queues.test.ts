@@ -1,0 +1,53 @@
+import { expect, onTestFinished, test, vi } from 'vitest'
+import type { Delivery } from '../src/dispatcher/delivery.ts'
+import type { LaneKind, Route } from '../src/dispatcher/route.ts'
+import { RouteQueues } from '../src/dispatcher/route-queues.ts'
+
+function fill(queues: RouteQueues, route: Route, kind: LaneKind, count: number): void {
+  for (let n = 0; n < count; n += 1) {
+    const id = `${kind}-${n}`
+    const facts = { callSid: 'CA1', eventType: 'call.completed', version: 0, attemptCount: 0, step: 0, requeued: false }
+    const { businessId, direction } = route
+    queues.add(route, kind, { ...facts, id, businessId, direction, createdMs: 0, dueAt: '', payload: '{}' } as Delivery)
+  }
+}
+
+/** A route of ten a second; at each tenth one is sent, answered at once, and looked for in vain `looks` times. */
+function kindsSent(looks: number, begun: number, tenths: number): string[] {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const kinds: string[] = []
+  const queues = new RouteQueues({
+    limitsOf: () => ({ maxConcurrency: null, ratePerSecond: 10 }),
+    mostDoubtful: 100,
+    onReady: () => {
+      for (let n = 0; n < looks; n += 1) {
+        const turn = queues.next(performance.now())
+        if (turn === null) continue
+        kinds.push(turn.delivery.id.split('-')[0] ?? '')
+        queues.answered(turn)
+      }
+    },
+  })
+  const route = queues.route('1', 'inbound')
+  for (let n = 0; n < begun; n += 1) queues.next(performance.now())
+  for (const kind of ['first', 'retry'] as const) fill(queues, route, kind, 1_000)
+  queues.next(performance.now())
+  for (let n = 0; n < tenths; n += 1) {
+    vi.advanceTimersByTime(101)
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(1)
+  }
+  return kinds
+}
+
+test.each([0, 1, 2, 3])(
+  'of four turns three are for first attempts and one for a retry, in step with a rate or not',
+  (begun) => {
+    for (const looks of [2, 3, 4, 5, 8]) {
+      const kinds = kindsSent(looks, begun, 40)
+      expect(kinds.length).toBeGreaterThan(30)
+      const retries = kinds.filter((kind) => kind === 'retry').length
+      expect(Math.abs(retries - kinds.length / 4)).toBeLessThanOrEqual(1)
+    }
+  },
+)
