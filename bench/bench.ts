@@ -1,0 +1,67 @@
+/** `npm run bench -- [names] [--quick] [--rounds n] [--profile directory]`; see README.md. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { figures } from './figures.ts'
+import type { Bench } from './harness/bench.ts'
+import { describeMachine } from './harness/machine.ts'
+import { Progress } from './harness/progress.ts'
+import { Receiver } from './harness/receiver.ts'
+import { BenchServer } from './harness/server.ts'
+import { type Line, lineOf, printTable } from './harness/table.ts'
+
+const usage = `npm run bench -- [names] [--quick] [--rounds 3] [--profile directory]
+names: ${Object.keys(figures).join(' ')}; none: all
+`
+const results = new URL('./results/', import.meta.url)
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, profile: { type: 'string' } },
+})
+const quick = values.quick === true
+const rounds = Number(values.rounds ?? (quick ? 1 : 3))
+const chosen = positionals.length === 0 ? Object.keys(figures) : positionals
+if (
+  !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100) ||
+  chosen.some((name) => !Object.hasOwn(figures, name))
+) {
+  process.stderr.write(usage)
+  process.exit(2)
+}
+
+const startedAt = new Date()
+const lines: Line[] = []
+const server = await BenchServer.start(values.profile ?? null)
+const receiver = new Receiver()
+const stop = async (): Promise<void> => {
+  await receiver.stop()
+  await server.stop()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stop().finally(() => process.exit(1)))
+}
+try {
+  const bench: Bench = {
+    server,
+    receiver,
+    progress: new Progress(),
+    rounds,
+    quick,
+    maxima: [],
+    profileInto: values.profile ?? null,
+  }
+  for (const name of chosen) {
+    const measured = await figures[name]?.(bench)
+    lines.push(...(measured ?? []).map(lineOf))
+  }
+  const machine = { ...describeMachine(), postgresql: await server.version() }
+  const report = { startedAt, chosen, quick, rounds, machine, figures: lines }
+  mkdirSync(results, { recursive: true })
+  const file = new URL(`${startedAt.toISOString().slice(0, 19).replaceAll(':', '')}.json`, results)
+  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
+  process.stdout.write(`\n${printTable(lines)}\n\n${Object.values(machine).join(' · ')}\n${fileURLToPath(file)}\n`)
+} finally {
+  await stop()
+}
+if (lines.some(({ met }) => met === false)) process.exitCode = 1

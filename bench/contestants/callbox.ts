@@ -1,0 +1,15 @@
+import { businesses, putBusinesses } from '../harness/businesses.ts'
+import { drain } from '../harness/drain.ts'
+import { fillOutbox } from '../harness/outbox-rows.ts'
+import { withDatabase, withEndpoint } from '../harness/rooms.ts'
+import type { Run } from './contestants.ts'
+
+export const callboxRun: Run = (bench, rowsEach) =>
+  withEndpoint(bench, {}, (endpoint) =>
+    withDatabase(bench, async (database) => {
+      await putBusinesses(database, businesses, endpoint.url)
+      await fillOutbox(database, businesses, rowsEach, 'backlog')
+      await database.settleDown()
+      return (await drain(bench, database, endpoint, businesses)).deliveriesPerSecond
+    }),
+  )

@@ -1,0 +1,68 @@
+import type { Direction } from '../../src/outbox/routing.ts'
+import type { BenchDatabase } from './database.ts'
+import { payload } from './payload.ts'
+
+/**
+ * Writes due deliveries as `callbox_enqueue` does, in one statement, the routes taking turns.
+ *
+ * @param rowsEach for each route.
+ * @param series makes the calls of one fill others than those of the next.
+ */
+export async function fillOutbox(
+  database: BenchDatabase,
+  businesses: readonly number[],
+  rowsEach: number,
+  series: string,
+  directions: readonly Direction[] = ['inbound'],
+): Promise<void> {
+  await database.pool.query(
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+     select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+            direction, $4::json
+     from generate_series(1, $2::integer) as n
+     cross join unnest($1::bigint[]) as b (business_id)
+     cross join unnest($5::text[]) as d (direction)
+     cross join lateral (select 'CA' || md5($3 || n || direction || business_id) as call_sid) as call`,
+    [businesses, rowsEach, series, payload, directions],
+  )
+}
+
+/** Writes deliveries that were made in the last 30 days, at their first attempt, which is written too. */
+export async function fillDelivered(
+  database: BenchDatabase,
+  businesses: readonly number[],
+  rowsEach: number,
+  url: string,
+): Promise<void> {
+  await database.pool.query(
+    `with delivered as (
+       insert into webhook_outbox (
+         business_id, id, call_sid, event_type, direction, payload,
+         status, version, attempt_count, created_at, due_at, finished_at
+       )
+       select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+              'inbound', $4::json, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
+       from generate_series(1, $2::integer) as n
+       cross join unnest($1::bigint[]) as b (business_id)
+       cross join lateral (
+         select 'CA' || md5('kept' || n || ':' || business_id) as call_sid,
+                now() - interval '30 days' * (1 - n / $2::float8) as at
+       ) as call
+       returning business_id, id, created_at
+     )
+     insert into webhook_attempts (
+       business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, response_excerpt
+     )
+     select business_id, id, gen_random_uuid(), 1, created_at, 12, $3 || '/' || business_id, 'ok', 200, 'ok'
+     from delivered`,
+    [businesses, rowsEach, url, payload],
+  )
+}
+
+export async function countPending(database: BenchDatabase, businesses: readonly number[]): Promise<number> {
+  const { rows } = await database.pool.query<{ n: number }>(
+    `select count(*)::integer as n from webhook_outbox where status = 'pending' and business_id = any($1::bigint[])`,
+    [businesses],
+  )
+  return rows[0]?.n ?? 0
+}
