@@ -1,24 +1,16 @@
 import express from 'express'
-import type { Knex } from 'knex'
-import type { HintSender } from '../database/hints.ts'
-import type { Sealer } from '../database/sealing.ts'
-import type { Logger } from '../telemetry/logger.ts'
 import { operatorOf } from './authentication.ts'
 import { type BusinessRow, findBusiness, listBusinesses, toBusiness } from './business-records.ts'
-import { changeBusiness } from './change-business.ts'
+import { changeBusiness } from './operations/change-business.ts'
+import type { OperationParts } from './operations/operation-parts.ts'
 import { encodeCursor, pageOf } from './paging.ts'
 import { onlyMethods, Problem } from './problems.ts'
 import { readBody, readPath, readQuery } from './read-request.ts'
-import {
-  type Business,
-  businessChange,
-  businessListQuery,
-  businessPath,
-  type ChangedBusiness,
-} from './schemas/business.ts'
+import { type Business, businessChange, businessListQuery, businessPath } from './schemas/business.ts'
 
 /** `PUT`, `GET /businesses/{id}` and `GET /businesses`. */
-export function businessRoutes(knex: Knex, sealer: Sealer, hints: HintSender, log: Logger): express.Router {
+export function businessRoutes(parts: OperationParts): express.Router {
+  const { knex, sealer, log } = parts
   const router = express.Router()
   const toAnswer = (row: BusinessRow): Business => toBusiness(row, sealer, log)
 
@@ -39,37 +31,8 @@ export function businessRoutes(knex: Knex, sealer: Sealer, hints: HintSender, lo
   router.put('/businesses/:business_id', async (request, response) => {
     const { business_id: businessId } = readPath(request, businessPath)
     const change = readBody(request, businessChange)
-    const result = await knex.transaction((trx) => changeBusiness(trx, sealer, businessId, change))
-    if (result.outcome === 'numbers_taken') {
-      const fields = result.places.map((place) => ({
-        field: `phone_numbers[${place}]`,
-        detail: 'belongs to another business; take it from that one first',
-      }))
-      throw new Problem(409, `${fields[0]?.field} belongs to another business; nothing was changed`, fields)
-    }
-    if (result.outcome === 'key_replaced') {
-      throw new Problem(503, 'this process runs with a former SECRETS_KEY; start it again with the new one')
-    }
-    const { created, reopened, moved } = result
-    for (const direction of moved) hints.hint(businessId, direction)
-    const fields = Object.keys(change)
-    log.info(
-      {
-        event: 'admin.business_changed',
-        operator: operatorOf(response),
-        business_id: businessId,
-        created,
-        fields,
-        reopened,
-      },
-      created ? 'a business was created' : 'a business was changed',
-    )
-    const answer: ChangedBusiness = {
-      ...toAnswer(result.business),
-      ...(result.madeSecret === null ? {} : { signing_secret: result.madeSecret }),
-      skipped_deliveries_that_fit: result.fitting,
-    }
-    response.status(created ? 201 : 200).json(answer)
+    const { created, business } = await changeBusiness(parts, operatorOf(response), businessId, change)
+    response.status(created ? 201 : 200).json(business)
   })
   router.all('/businesses/:business_id', onlyMethods('GET, PUT'))
   return router

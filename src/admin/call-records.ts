@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { placeTime } from '../database/time-place.ts'
+import { Problem } from './problems.ts'
 import type { CallAnswer, CallListQuery, ListedCall } from './schemas/call.ts'
 
 interface StepRow {
@@ -86,6 +87,9 @@ export async function listCalls(knex: Knex, query: CallListQuery, limit: number)
   if (cursor) rows.whereRaw('(c.created_at, c.call_sid) < (?::timestamptz, ?)', [cursor.createdAt, cursor.id])
   return rows
 }
+
+export const callNotFound = (callSid: string): Problem =>
+  new Problem(404, `there is no call ${callSid}: no callback of it has been matched to a business`)
 
 export function toListedCall(row: ListedCallRow): ListedCall {
   return {

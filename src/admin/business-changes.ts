@@ -11,7 +11,7 @@ import type { BusinessChange } from './schemas/business.ts'
 import { sealSettings } from './seal-settings.ts'
 import { type FittingDeliveries, skippedDeliveriesThatFit } from './skipped-deliveries.ts'
 
-export type ChangeOutcome =
+export type BusinessChangeOutcome =
   | {
       outcome: 'changed'
       created: boolean
@@ -34,12 +34,12 @@ export type ChangeOutcome =
  * fields that `change` names are changed; `null` clears, and makes a new signing secret. A changed effective URL makes its
  * route active again.
  */
-export async function changeBusiness(
+export async function storeBusinessChange(
   trx: Knex.Transaction,
   sealer: Sealer,
   businessId: string,
   change: BusinessChange,
-): Promise<ChangeOutcome> {
+): Promise<BusinessChangeOutcome> {
   await lockBusinessesForChange(trx)
   if (!(await maySeal(trx, sealer))) return { outcome: 'key_replaced' }
   const places = await takenNumbers(trx, businessId, change.phone_numbers ?? [])

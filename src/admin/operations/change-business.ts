@@ -1,0 +1,43 @@
+import { storeBusinessChange } from '../business-changes.ts'
+import { toBusiness } from '../business-records.ts'
+import { Problem } from '../problems.ts'
+import type { BusinessChange, ChangedBusiness } from '../schemas/business.ts'
+import type { OperationParts } from './operation-parts.ts'
+
+/**
+ * Creates or changes a business.
+ *
+ * @throws {Problem} 409 naming each phone number that another business has; 503 when the database is sealed with a newer
+ *   `SECRETS_KEY` than this process has.
+ */
+export async function changeBusiness(
+  { knex, sealer, hints, log }: Pick<OperationParts, 'knex' | 'sealer' | 'hints' | 'log'>,
+  operator: string,
+  businessId: string,
+  change: BusinessChange,
+): Promise<{ created: boolean; business: ChangedBusiness }> {
+  const result = await knex.transaction((trx) => storeBusinessChange(trx, sealer, businessId, change))
+  if (result.outcome === 'numbers_taken') {
+    const fields = result.places.map((place) => ({
+      field: `phone_numbers[${place}]`,
+      detail: 'belongs to another business; take it from that one first',
+    }))
+    throw new Problem(409, `${fields[0]?.field} belongs to another business; nothing was changed`, fields)
+  }
+  if (result.outcome === 'key_replaced') {
+    throw new Problem(503, 'this process runs with a former SECRETS_KEY; start it again with the new one')
+  }
+  const { created, reopened, moved } = result
+  for (const direction of moved) hints.hint(businessId, direction)
+  const fields = Object.keys(change)
+  log.info(
+    { event: 'admin.business_changed', operator, business_id: businessId, created, fields, reopened },
+    created ? 'a business was created' : 'a business was changed',
+  )
+  const business: ChangedBusiness = {
+    ...toBusiness(result.business, sealer, log),
+    ...(result.madeSecret === null ? {} : { signing_secret: result.madeSecret }),
+    skipped_deliveries_that_fit: result.fitting,
+  }
+  return { created, business }
+}

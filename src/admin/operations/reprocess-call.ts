@@ -1,0 +1,22 @@
+import { reprocess } from '../../calls/reprocess.ts'
+import { callNotFound, findCall, toCall } from '../call-records.ts'
+import { Problem } from '../problems.ts'
+import type { CallAnswer } from '../schemas/call.ts'
+import type { OperationParts } from './operation-parts.ts'
+
+/** Queues a failed call again. @throws {Problem} 404, or 409 when it has not failed. */
+export async function reprocessCall(
+  { knex, queue, log }: Pick<OperationParts, 'knex' | 'queue' | 'log'>,
+  operator: string,
+  callSid: string,
+): Promise<CallAnswer> {
+  const reprocessed = await knex.transaction((trx) => reprocess(trx, queue, callSid))
+  if (reprocessed.result === 'not_found') throw callNotFound(callSid)
+  if (reprocessed.result === 'not_failed') {
+    throw new Problem(409, `call ${callSid} is ${reprocessed.state}; only a failed call is processed again`)
+  }
+  log.info({ event: 'admin.call_reprocessed', operator, call_sid: callSid }, 'a failed call was queued again')
+  const row = await findCall(knex, callSid)
+  if (row === null) throw callNotFound(callSid)
+  return toCall(row)
+}

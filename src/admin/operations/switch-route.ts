@@ -1,0 +1,63 @@
+import type { Knex } from 'knex'
+import { ensureRoutes } from '../../outbox/requeue.ts'
+import { parkRoute as park, unparkRoute as unpark } from '../../outbox/route-switch.ts'
+import type { Direction } from '../../outbox/routing.ts'
+import { Problem } from '../problems.ts'
+import { findRoute, toRoute } from '../route-records.ts'
+import type { RouteAnswer } from '../schemas/route.ts'
+import type { OperationParts } from './operation-parts.ts'
+
+interface RouteKey {
+  businessId: string
+  direction: Direction
+}
+
+/** Stops sending on a route. @throws {Problem} 404: there is no such business. */
+export async function parkRoute(
+  { knex, log }: Pick<OperationParts, 'knex' | 'log'>,
+  operator: string,
+  { businessId, direction }: RouteKey,
+  reason = `parked by ${operator}`,
+): Promise<RouteAnswer> {
+  const { changed, route } = await switchRoute(knex, { businessId, direction }, (trx) =>
+    park(trx, businessId, direction, reason),
+  )
+  log.info(
+    { event: 'admin.route_parked', operator, business_id: businessId, direction, changed },
+    changed ? 'a route was parked' : 'a route to park was parked already',
+  )
+  return route
+}
+
+/** Sends again on a route that is parked or failing. @throws {Problem} 404: there is no such business. */
+export async function unparkRoute(
+  { knex, hints, log }: Pick<OperationParts, 'knex' | 'hints' | 'log'>,
+  operator: string,
+  { businessId, direction }: RouteKey,
+): Promise<RouteAnswer> {
+  const { changed, route } = await switchRoute(knex, { businessId, direction }, (trx) =>
+    unpark(trx, businessId, direction),
+  )
+  if (changed) hints.hint(businessId, direction)
+  log.info(
+    { event: 'admin.route_unparked', operator, business_id: businessId, direction, changed },
+    changed ? 'a route was unparked' : 'a route to unpark was active already',
+  )
+  return route
+}
+
+function switchRoute(
+  knex: Knex,
+  { businessId, direction }: RouteKey,
+  change: (trx: Knex.Transaction) => Promise<boolean>,
+): Promise<{ changed: boolean; route: RouteAnswer }> {
+  return knex.transaction(async (trx) => {
+    const business = await trx('businesses').where({ business_id: businessId }).first('business_id')
+    if (business === undefined) throw new Problem(404, `there is no business ${businessId}`)
+    await ensureRoutes(trx, businessId, [direction])
+    const changed = await change(trx)
+    const row = await findRoute(trx, businessId, direction)
+    if (row === null) throw new Error('a route is gone within its own change')
+    return { changed, route: toRoute(row) }
+  })
+}
