@@ -169,6 +169,19 @@ test('takes former signing secrets whose time is over', async () => {
   ])
 })
 
+test('keeps what operators changed for a year, or for RETENTION_DAYS when that is longer', async () => {
+  const act = (daysAgo: number) =>
+    query(
+      `insert into audit (operator, action, at) values ('night', 'route.parked', now() - make_interval(days => $1))`,
+      [daysAgo],
+    )
+  for (const daysAgo of [364, 366, 399, 401]) await act(daysAgo)
+  const longer = { ...parts, config: { retentionDays: 400 } }
+  expect(await retain(longer, new AbortController().signal)).toMatchObject({ audit: 1 })
+  expect(await run()).toMatchObject({ audit: 2 })
+  expect(await query('select 1 from audit')).toHaveLength(1)
+})
+
 test('leaves the work to the process that is at it', async () => {
   const id = await enqueue('CAother')
   await finish(id, 'delivered', 31)

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Knex } from 'knex'
 import { lockBusinessesForChange } from '../calls/locks.ts'
 import { reopenUnmatchedCallbacks } from '../calls/unmatched-callbacks.ts'
@@ -15,6 +16,8 @@ export type BusinessChangeOutcome =
   | {
       outcome: 'changed'
       created: boolean
+      /** Fields of the change that are another now. */
+      changed: (keyof BusinessChange)[]
       business: BusinessRow
       /** A secret that this change made; one that was given is not told again. */
       madeSecret: string | null
@@ -64,12 +67,26 @@ export async function storeBusinessChange(
   return {
     outcome: 'changed',
     created: before === null,
+    changed: changedFields(before, business, change),
     business,
     madeSecret: sealed.madeSecret,
     moved: await resetMovedRoutes(trx, before, business),
     fitting: await skippedDeliveriesThatFit(trx, before, business),
     reopened: await reopenUnmatchedCallbacks(trx, businessId, business.phone_numbers),
   }
+}
+
+function changedFields(
+  before: BusinessRow | null,
+  after: BusinessRow,
+  change: BusinessChange,
+): (keyof BusinessChange)[] {
+  const stored = (row: BusinessRow | null, field: keyof BusinessChange): unknown => {
+    if (field === 'headers') return row?.headers_sealed
+    return field === 'signing_secret' ? row?.signing_secret_sealed : row?.[field]
+  }
+  const named = (Object.keys(change) as (keyof BusinessChange)[]).filter((field) => change[field] !== undefined)
+  return named.filter((field) => !isDeepStrictEqual(stored(before, field) ?? null, stored(after, field) ?? null))
 }
 
 async function resetMovedRoutes(

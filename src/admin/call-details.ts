@@ -3,6 +3,15 @@ import { lockCall } from '../calls/locks.ts'
 import type { CallDetails, CallDetailsChange } from './schemas/call.ts'
 
 const empty = { lead_id: '', customer_name: '', agent_name: '', metadata: {} }
+const textFields = ['lead_id', 'customer_name', 'agent_name'] as const
+
+export interface ChangedCallDetails {
+  details: CallDetails
+  /** `null`: Twilio has not told us of the call yet, or not whose it is. */
+  businessId: string | null
+  /** Fields of the change that are another now. */
+  fields: (keyof CallDetailsChange)[]
+}
 
 /**
  * Keeps what the platform knows of a call, whether Twilio has told us of the call or not. `null`: the call is completed
@@ -12,21 +21,31 @@ export async function changeCallDetails(
   trx: Knex.Transaction,
   callSid: string,
   change: CallDetailsChange,
-): Promise<CallDetails | null> {
+): Promise<ChangedCallDetails | null> {
   await lockCall(trx, callSid)
-  const completed = await trx('calls').where({ call_sid: callSid, state: 'completed' }).first('call_sid')
-  if (completed !== undefined) return null
+  const calls = await trx('calls')
+    .where({ call_sid: callSid })
+    .orderBy('created_at', 'desc')
+    .select<{ business_id: string; state: string }[]>('business_id', 'state')
+  if (calls.some(({ state }) => state === 'completed')) return null
 
-  const columns: Record<string, unknown> = {}
-  for (const field of ['lead_id', 'customer_name', 'agent_name'] as const) {
+  const columns: Record<string, string> = {}
+  for (const field of textFields) {
     if (change[field] !== undefined) columns[field] = change[field] ?? empty[field]
   }
   if (change.metadata !== undefined) columns['metadata'] = JSON.stringify(change.metadata ?? empty.metadata)
-  const [row] = await trx('call_details')
+  const before = await trx('call_details')
+    .where({ call_sid: callSid })
+    .first<Record<string, string> | undefined>(...textFields, trx.raw('metadata::text as metadata'))
+  const [details] = await trx('call_details')
     .insert({ call_sid: callSid, ...columns })
     .onConflict('call_sid')
     .merge({ ...columns, updated_at: trx.raw('clock_timestamp()') })
-    .returning<CallDetails[]>(['call_sid', 'lead_id', 'customer_name', 'agent_name', 'metadata'])
-  if (row === undefined) throw new Error('the details of a call were not stored')
-  return row
+    .returning<CallDetails[]>(['call_sid', ...textFields, 'metadata'])
+  if (details === undefined) throw new Error('the details of a call were not stored')
+  const fields = ([...textFields, 'metadata'] as const).filter((field) => {
+    const was = before?.[field] ?? (field === 'metadata' ? '{}' : '')
+    return columns[field] !== undefined && columns[field] !== was
+  })
+  return { details, businessId: calls[0]?.business_id ?? null, fields }
 }

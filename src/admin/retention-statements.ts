@@ -133,6 +133,23 @@ const takeFormerSecrets: Batch = (trx, days) =>
     days,
   )
 
+/** What operators changed is kept for a year, or for `RETENTION_DAYS` when that is longer: who asks, asks late. */
+const takeAudit: Batch = (trx, days) =>
+  run(
+    trx,
+    `with old as materialized (
+       select at, id from audit
+       where at < now() - make_interval(days => greatest(:days, 365))
+       order by at
+       limit :batchSize
+       for update skip locked
+     ), deleted as (
+       delete from audit a using old o where a.at = o.at and a.id = o.id
+     )
+     select count(*)::integer as taken from old`,
+    days,
+  )
+
 /** All that retention takes, by the name in its log line. */
 export const batches: Readonly<Record<string, Batch>> = {
   deliveries: takeDeliveries,
@@ -140,4 +157,5 @@ export const batches: Readonly<Record<string, Batch>> = {
   step_results: takeStepResults,
   callbacks: takeCallbacks,
   former_secrets: takeFormerSecrets,
+  audit: takeAudit,
 }

@@ -1,5 +1,6 @@
 import express from 'express'
 import type { Config } from '../config.ts'
+import { auditRoutes } from './audit.ts'
 import { bearerAuthentication } from './authentication.ts'
 import { businessRoutes } from './businesses.ts'
 import { callbackRoutes } from './callbacks.ts'
@@ -23,6 +24,7 @@ export function adminRouter(parts: AdminParts): express.Router {
   admin.use(callbackRoutes(parts.knex))
   admin.use(deliveryRoutes(parts))
   admin.use(routeRoutes(parts))
+  admin.use(auditRoutes(parts.knex))
   admin.use(() => {
     throw new Problem(404, 'the admin API has no such path')
   })

@@ -3,7 +3,7 @@ import { lockCall } from './locks.ts'
 import type { RecordingSender } from './recording-queue.ts'
 
 export type Reprocessing =
-  | { result: 'queued' }
+  | { result: 'queued'; businessId: string }
   | { result: 'not_found' }
   /** Only a failed call is processed again; `state` is what it is instead. */
   | { result: 'not_failed'; state: string }
@@ -20,5 +20,5 @@ export async function reprocess(trx: Knex.Transaction, queue: RecordingSender, c
     .where({ business_id: call.business_id, call_sid: callSid })
     .update({ state: 'queued', error: null, failed_at: null })
   await queue.send(trx, { businessId: call.business_id, callSid })
-  return { result: 'queued' }
+  return { result: 'queued', businessId: call.business_id }
 }

@@ -1,3 +1,4 @@
+import { recordAct } from '../audit-records.ts'
 import { storeBusinessChange } from '../business-changes.ts'
 import { toBusiness } from '../business-records.ts'
 import { Problem } from '../problems.ts'
@@ -16,7 +17,14 @@ export async function changeBusiness(
   businessId: string,
   change: BusinessChange,
 ): Promise<{ created: boolean; business: ChangedBusiness }> {
-  const result = await knex.transaction((trx) => storeBusinessChange(trx, sealer, businessId, change))
+  const result = await knex.transaction(async (trx) => {
+    const outcome = await storeBusinessChange(trx, sealer, businessId, change)
+    if (outcome.outcome === 'changed' && (outcome.created || outcome.changed.length > 0)) {
+      const action = outcome.created ? 'business.created' : 'business.changed'
+      await recordAct(trx, { operator, action, businessId, detail: detailOf(outcome.changed, change) })
+    }
+    return outcome
+  })
   if (result.outcome === 'numbers_taken') {
     const fields = result.places.map((place) => ({
       field: `phone_numbers[${place}]`,
@@ -40,4 +48,12 @@ export async function changeBusiness(
     skipped_deliveries_that_fit: result.fitting,
   }
   return { created, business }
+}
+
+/** Their values tell nothing that is secret or personal. */
+const harmless = ['language', 'max_concurrency', 'rate_per_second'] as const
+
+function detailOf(fields: string[], change: BusinessChange): Record<string, unknown> {
+  const told = harmless.filter((field) => fields.includes(field)).map((field) => [field, change[field]])
+  return { fields, ...Object.fromEntries(told) }
 }

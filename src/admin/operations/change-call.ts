@@ -1,3 +1,4 @@
+import { recordAct } from '../audit-records.ts'
 import { changeCallDetails } from '../call-details.ts'
 import { Problem } from '../problems.ts'
 import type { CallDetails, CallDetailsChange } from '../schemas/call.ts'
@@ -10,13 +11,20 @@ export async function changeCall(
   callSid: string,
   change: CallDetailsChange,
 ): Promise<CallDetails> {
-  const details = await knex.transaction((trx) => changeCallDetails(trx, callSid, change))
-  if (details === null) {
+  const result = await knex.transaction(async (trx) => {
+    const changed = await changeCallDetails(trx, callSid, change)
+    if (changed && changed.fields.length > 0) {
+      const { businessId, fields } = changed
+      await recordAct(trx, { operator, action: 'call.changed', businessId, callSid, detail: { fields } })
+    }
+    return changed
+  })
+  if (result === null) {
     throw new Problem(409, `call ${callSid} is completed and its event is made; its details stay as they are`)
   }
   log.info(
     { event: 'admin.call_changed', operator, call_sid: callSid, fields: Object.keys(change) },
     'details of a call were changed',
   )
-  return details
+  return result.details
 }

@@ -1,4 +1,5 @@
 import { reprocess } from '../../calls/reprocess.ts'
+import { recordAct } from '../audit-records.ts'
 import { callNotFound, findCall, toCall } from '../call-records.ts'
 import { Problem } from '../problems.ts'
 import type { CallAnswer } from '../schemas/call.ts'
@@ -10,7 +11,13 @@ export async function reprocessCall(
   operator: string,
   callSid: string,
 ): Promise<CallAnswer> {
-  const reprocessed = await knex.transaction((trx) => reprocess(trx, queue, callSid))
+  const reprocessed = await knex.transaction(async (trx) => {
+    const outcome = await reprocess(trx, queue, callSid)
+    if (outcome.result === 'queued') {
+      await recordAct(trx, { operator, action: 'call.reprocessed', businessId: outcome.businessId, callSid })
+    }
+    return outcome
+  })
   if (reprocessed.result === 'not_found') throw callNotFound(callSid)
   if (reprocessed.result === 'not_failed') {
     throw new Problem(409, `call ${callSid} is ${reprocessed.state}; only a failed call is processed again`)

@@ -1,5 +1,6 @@
 import { businessOf, findDelivery } from '../../outbox/deliveries.ts'
 import { requeueDelivery as makeDue } from '../../outbox/requeue.ts'
+import { recordAct } from '../audit-records.ts'
 import { deliveryNotFound, toDelivery, waitsFor } from '../delivery-records.ts'
 import { Problem } from '../problems.ts'
 import type { RequeuedDelivery } from '../schemas/delivery.ts'
@@ -13,7 +14,12 @@ export async function requeueDelivery(
 ): Promise<RequeuedDelivery> {
   const requeued = await knex.transaction(async (trx) => {
     const businessId = await businessOf(trx, id)
-    return businessId === null ? null : await makeDue(trx, businessId, id)
+    const outcome = businessId === null ? null : await makeDue(trx, businessId, id)
+    if (outcome?.outcome === 'due' && outcome.changed) {
+      const { direction } = outcome
+      await recordAct(trx, { operator, action: 'delivery.requeued', businessId, direction, deliveryId: id })
+    }
+    return outcome
   })
   if (requeued === null) throw deliveryNotFound(id)
   if (requeued.outcome === 'payload_gone') {

@@ -2,6 +2,8 @@ import type { Knex } from 'knex'
 import { ensureRoutes } from '../../outbox/requeue.ts'
 import { parkRoute as park, unparkRoute as unpark } from '../../outbox/route-switch.ts'
 import type { Direction } from '../../outbox/routing.ts'
+import { maskPhone } from '../../telemetry/logger.ts'
+import { recordAct } from '../audit-records.ts'
 import { Problem } from '../problems.ts'
 import { findRoute, toRoute } from '../route-records.ts'
 import type { RouteAnswer } from '../schemas/route.ts'
@@ -19,9 +21,12 @@ export async function parkRoute(
   { businessId, direction }: RouteKey,
   reason = `parked by ${operator}`,
 ): Promise<RouteAnswer> {
-  const { changed, route } = await switchRoute(knex, { businessId, direction }, (trx) =>
-    park(trx, businessId, direction, reason),
-  )
+  const { changed, route } = await switchRoute(knex, { businessId, direction }, async (trx) => {
+    const parked = await park(trx, businessId, direction, reason)
+    const detail = { reason: maskPhone(reason) }
+    if (parked) await recordAct(trx, { operator, action: 'route.parked', businessId, direction, detail })
+    return parked
+  })
   log.info(
     { event: 'admin.route_parked', operator, business_id: businessId, direction, changed },
     changed ? 'a route was parked' : 'a route to park was parked already',
@@ -35,9 +40,11 @@ export async function unparkRoute(
   operator: string,
   { businessId, direction }: RouteKey,
 ): Promise<RouteAnswer> {
-  const { changed, route } = await switchRoute(knex, { businessId, direction }, (trx) =>
-    unpark(trx, businessId, direction),
-  )
+  const { changed, route } = await switchRoute(knex, { businessId, direction }, async (trx) => {
+    const unparked = await unpark(trx, businessId, direction)
+    if (unparked) await recordAct(trx, { operator, action: 'route.unparked', businessId, direction })
+    return unparked
+  })
   if (changed) hints.hint(businessId, direction)
   log.info(
     { event: 'admin.route_unparked', operator, business_id: businessId, direction, changed },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { timeCursor } from '../paging.ts'
-import { businessId, createdBetween, direction, listOf, pageLimit, storableText, time } from './common.ts'
+import { businessId, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
 import { metadata, metadataTakes } from './metadata.ts'
 
 /** SIDs are two letters and 32 hex digits; all that is relied on is that they are short and harmless. */
@@ -14,7 +14,7 @@ export const callListQuery = z.strictObject({
   business_id: businessId.optional().describe('a whole number from 1 to 9223372036854775807'),
   direction: direction.optional().describe('inbound or outbound'),
   state: state.optional().describe('open, queued, processing, completed or failed'),
-  ...createdBetween,
+  ...timeBounds,
   limit: pageLimit,
   cursor: timeCursor(callSid),
 })

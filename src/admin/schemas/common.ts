@@ -28,7 +28,7 @@ const timeBound = z.iso.datetime({ offset: true })
 const timeExample = 'an RFC 3339 time, such as 2025-12-10T14:23:45Z'
 
 /** `since` is included, `until` is not. */
-export const createdBetween = {
+export const timeBounds = {
   since: timeBound.optional().describe(timeExample),
   until: timeBound.optional().describe(timeExample),
 }

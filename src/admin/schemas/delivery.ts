@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { timeCursor } from '../paging.ts'
-import { businessId, createdBetween, direction, listOf, pageLimit, storableText, time } from './common.ts'
+import { businessId, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
 
 const deliveryId = z.guid().transform((id) => id.toLowerCase())
 
@@ -13,7 +13,7 @@ export const deliveryFilter = {
   direction: direction.optional().describe('inbound or outbound'),
   event_type: storableText(100).optional().describe('an event type of at most 100 characters, such as call.completed'),
   call_sid: storableText(255).optional().describe('a CallSid of at most 255 characters'),
-  ...createdBetween,
+  ...timeBounds,
 }
 
 export const deliveryListQuery = z.strictObject({ ...deliveryFilter, limit: pageLimit, cursor: timeCursor(deliveryId) })
