@@ -1,5 +1,7 @@
 import express from 'express'
 import type { Knex } from 'knex'
+import { callWorkMetrics } from './admin/call-work-metrics.ts'
+import { consoleRouter } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
 import { Problem, problemAnswers } from './admin/problems.ts'
 import { startRetention } from './admin/retention.ts'
@@ -22,17 +24,19 @@ interface ApiParts {
   metrics: Metrics
 }
 
-/** The role `api`: Twilio's callbacks, the admin API, the fleet's metrics and retention. */
+/** The role `api`: Twilio's callbacks, the admin API, the console, the fleet's metrics and retention. */
 export async function startApi(parts: ApiParts): Promise<{ router: express.Router; stop(): Promise<void> }> {
   const queue = new RecordingQueue(parts.databaseUrl, parts.log)
   await queue.start()
   const ingress = createIngress({ ...parts, queue })
   fleetMetrics(parts.knex, parts.metrics)
+  callWorkMetrics(parts.knex, parts.metrics)
   const retention = startRetention(parts)
   ingress.start()
   const router = express.Router()
   router.use(ingress.router)
   router.use(adminRouter({ ...parts, queue }))
+  router.use(consoleRouter({ ...parts, queue }))
   router.use(() => {
     throw new Problem(404, 'there is no such path')
   })

@@ -44,7 +44,8 @@ export function problemAnswers(log: Logger): ErrorRequestHandler {
   }
 }
 
-function toProblem(error: unknown): Problem {
+/** What an error means to those who asked. */
+export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (isDatabaseAway(error)) {
     return new Problem(503, 'the database does not answer; try again', [], { 'Retry-After': '1' })

@@ -8,24 +8,24 @@ const mostFields = 20
 
 /** @throws {Problem} 400, naming each field that is not what its schema describes. */
 export function readQuery<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
-  return read(request.query, schema, true)
+  return readFields(request.query, schema, true)
 }
 
 /** @throws {Problem} 400, as {@link readQuery}. */
 export function readPath<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
-  return read(request.params, schema, true)
+  return readFields(request.params, schema, true)
 }
 
 /** @throws {Problem} 415 for a body that is not called JSON, 400 for none and as {@link readQuery}. */
 export function readBody<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
   if (!isBodySent(request)) throw new Problem(400, 'got no body; takes a JSON object')
   if (request.body === undefined) throw new Problem(415, 'the body must be sent with Content-Type: application/json')
-  return read(request.body, schema, false)
+  return readFields(request.body, schema, false)
 }
 
 /** As {@link readBody}, but none at all is an empty object. */
 export function readOptionalBody<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
-  return isBodySent(request) ? readBody(request, schema) : read({}, schema, false)
+  return isBodySent(request) ? readBody(request, schema) : readFields({}, schema, false)
 }
 
 /** express makes an empty object of an empty body. */
@@ -34,8 +34,12 @@ function isBodySent(request: Request): boolean {
   return request.get('transfer-encoding') !== undefined || (length !== undefined && length !== '0')
 }
 
-/** @param echo whether the strings of the input may come back in an error; those of a body can be secret. */
-function read<T extends z.ZodObject>(input: unknown, schema: T, echo: boolean): z.infer<T> {
+/**
+ * As {@link readQuery}, for fields that are at hand.
+ *
+ * @param echo whether the strings of the input may come back in an error; those of a body can be secret.
+ */
+export function readFields<T extends z.ZodObject>(input: unknown, schema: T, echo: boolean): z.infer<T> {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
   const fields = new Map<string, ProblemField>()

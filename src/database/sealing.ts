@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 
 /** A sealed value that our keys do not open: another key, another place, or damage. */
 export class SealError extends Error {
@@ -35,6 +35,11 @@ export class Sealer {
   /** `null`: there is no previous key. */
   get previousFingerprint(): string | null {
     return this.#previous?.id.toString('hex') ?? null
+  }
+
+  /** A key of 32 bytes for another purpose than sealing, made of ours (HKDF, RFC 5869). */
+  deriveKey(purpose: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#key.key, '', purpose, 32))
   }
 
   seal(plain: string, place: string): Buffer {

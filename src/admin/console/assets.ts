@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+
+const types = { css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml' }
+const longest = 'public, max-age=31536000, immutable'
+
+const files = {
+  'console.css': new URL('./static/console.css', import.meta.url).href,
+  'console.js': new URL('./static/console.js', import.meta.url).href,
+  'icon.svg': new URL('./static/icon.svg', import.meta.url).href,
+  'htmx.js': import.meta.resolve('htmx.org/dist/htmx.min.js'),
+  'sse.js': import.meta.resolve('htmx.org/dist/ext/hx-sse.min.js'),
+}
+type Name = keyof typeof files
+
+const loaded = Object.entries(files).map(([name, place]) => {
+  const body = readFileSync(fileURLToPath(place))
+  const version = createHash('sha256').update(body).digest('base64url').slice(0, 16)
+  const type = types[name.slice(name.lastIndexOf('.') + 1) as keyof typeof types]
+  return { name, body, type, path: `/assets/${version}/${name}` }
+})
+
+/** Where a file is served: its content is in the address, so browsers keep it for ever. */
+export function assetUrl(name: Name): string {
+  return `/console${loaded.find((file) => file.name === name)?.path}`
+}
+
+/** The files that pages load, for everybody. */
+export function assetRoutes(): express.Router {
+  const router = express.Router()
+  for (const { path, type, body } of loaded) {
+    router.get(path, (_request, response) => {
+      response.set('Cache-Control', longest).type(type).send(body)
+    })
+  }
+  return router
+}

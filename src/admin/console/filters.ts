@@ -1,0 +1,49 @@
+import type { Request } from 'express'
+import type { z } from 'zod'
+import { Problem } from '../problems.ts'
+import { readFields } from '../read-request.ts'
+import { type Html, html } from './html.ts'
+
+/** What a list is narrowed to by the fields of a GET form. */
+export interface Filter<T> {
+  /** `null`: a field is not what it takes. */
+  query: T | null
+  problem: Problem | null
+  /** The fields as they were given, for the form and for links. */
+  given: Record<string, string>
+}
+
+/** Reads the fields that are not empty: a form sends all of its fields. */
+export function readFilter<T extends z.ZodObject>(request: Request, schema: T): Filter<z.infer<T>> {
+  const entries = Object.entries(request.query).filter(([, value]) => value !== '')
+  const given = Object.fromEntries(
+    entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  )
+  try {
+    return { query: readFields(Object.fromEntries(entries), schema, true), problem: null, given }
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return { query: null, problem: error, given }
+  }
+}
+
+/** What is wrong with one field. */
+export const errorOf = (problem: Problem | null, field: string): string | undefined =>
+  problem?.fields.find((one) => one.field === field)?.detail
+
+/** Links to the page after this one, and back to the first. */
+export function pager(path: string, given: Record<string, string>, nextCursor: string | null): Html {
+  const { cursor, ...filter } = given
+  const first = `${path}${queryOf(filter)}`
+  const next = nextCursor === null ? null : `${path}${queryOf({ ...filter, cursor: nextCursor })}`
+  if (cursor === undefined && next === null) return html``
+  return html`<nav class="pager" aria-label="Pages">
+${cursor !== undefined && html`<a class="button" href="${first}">First page</a>`}
+${next !== null ? html`<a class="button" rel="next" href="${next}">Next page</a>` : html`<span class="end">This is the last page.</span>`}
+</nav>`
+}
+
+function queryOf(fields: Record<string, string>): string {
+  const text = new URLSearchParams(fields).toString()
+  return text === '' ? '' : `?${text}`
+}

@@ -1,0 +1,53 @@
+import type { Request, RequestHandler } from 'express'
+import { Problem } from '../problems.ts'
+import type { Cookies } from './cookies.ts'
+import type { Sessions } from './session.ts'
+import { setVisit, visitOf } from './visit.ts'
+
+/** Reads the session of a request; without one, a page leads to the sign-in and back, anything else is refused (401). */
+export function signedInOnly(sessions: Sessions, cookies: Cookies): RequestHandler {
+  return async (request, response, next) => {
+    const session = await sessions.read(cookies.read(request, 'session'))
+    if (session === null) {
+      cookies.clear(response, 'session')
+      if (isPageVisit(request)) {
+        const back = request.originalUrl === '/console' ? '' : `?next=${encodeURIComponent(request.originalUrl)}`
+        return response.redirect(303, `/console/sign-in${back}`)
+      }
+      throw new Problem(401, 'your session is over; sign in again', [], { 'HX-Refresh': 'true' })
+    }
+    const flashCookie = cookies.read(request, 'flash')
+    const isShown = flashCookie !== undefined && isPageVisit(request)
+    if (isShown) cookies.clear(response, 'flash')
+    setVisit(response, {
+      session,
+      flash: isShown ? await sessions.readFlash(session, flashCookie) : null,
+      async tell(flash) {
+        cookies.setFlash(response, await sessions.sealFlash(session, flash))
+      },
+    })
+    next()
+  }
+}
+
+/** A page that a person opens, and not a part of one that a script fetches. */
+const isPageVisit = (request: Request): boolean =>
+  request.method === 'GET' && request.get('hx-request') === undefined && !!request.accepts('html')
+
+/**
+ * Lets an order through only with the secret of its session, which our own forms carry, and takes it out of the body.
+ *
+ * @throws {Problem} 403
+ */
+export function genuineOnly(sessions: Sessions): RequestHandler {
+  return (request, response, next) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const { csrf, ...fields } = (request.body ?? {}) as Record<string, unknown>
+      if (!sessions.isCsrf(visitOf(response).session, csrf)) {
+        throw new Problem(403, 'the form is from another session; go back, reload the page and try again')
+      }
+      request.body = fields
+    }
+    next()
+  }
+}

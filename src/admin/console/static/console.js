@@ -1,0 +1,35 @@
+// Small helps on top of pages that work without them.
+
+// A button with data-copy copies the text of the element that it names.
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('button[data-copy]')
+  if (!button) return
+  const text = document.querySelector(button.dataset.copy)?.textContent ?? ''
+  const label = button.textContent
+  try {
+    await navigator.clipboard.writeText(text)
+    button.textContent = 'Copied'
+  } catch {
+    button.textContent = 'Select it and copy it by hand'
+  }
+  button.setAttribute('aria-live', 'polite')
+  setTimeout(() => {
+    button.textContent = label
+  }, 2_000)
+})
+
+// A select in a filter form takes effect at once.
+document.addEventListener('change', (event) => {
+  const form = event.target.closest('form.filters')
+  if (form && event.target.matches('select')) form.requestSubmit()
+})
+
+// A form is sent once.
+document.addEventListener('submit', (event) => {
+  if (event.target.method !== 'post') return
+  if (event.target.dataset.sent) event.preventDefault()
+  event.target.dataset.sent = 'yes'
+})
+addEventListener('pageshow', () => {
+  for (const form of document.forms) delete form.dataset.sent
+})
