@@ -1,9 +1,10 @@
 import express from 'express'
 import type { Knex } from 'knex'
 import { callWorkMetrics } from './admin/call-work-metrics.ts'
-import { consoleRouter } from './admin/console/console.ts'
+import { createConsole } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
 import { Problem, problemAnswers } from './admin/problems.ts'
+import { RequeueRunner } from './admin/requeue-runner.ts'
 import { startRetention } from './admin/retention.ts'
 import { adminRouter } from './admin/router.ts'
 import { RecordingQueue } from './calls/recording-queue.ts'
@@ -32,11 +33,14 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   fleetMetrics(parts.knex, parts.metrics)
   callWorkMetrics(parts.knex, parts.metrics)
   const retention = startRetention(parts)
+  const requeues = new RequeueRunner(parts)
+  requeues.start()
   ingress.start()
   const router = express.Router()
   router.use(ingress.router)
   router.use(adminRouter({ ...parts, queue }))
-  router.use(consoleRouter({ ...parts, queue }))
+  const adminConsole = createConsole({ ...parts, queue })
+  router.use(adminConsole.router)
   router.use(() => {
     throw new Problem(404, 'there is no such path')
   })
@@ -44,6 +48,7 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   return {
     router,
     async stop() {
+      await requeues.stop()
       await retention.stop()
       await ingress.stop()
       await queue.stop()

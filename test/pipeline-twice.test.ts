@@ -26,7 +26,7 @@ function runOnce(job: { businessId: string; callSid: string }) {
   const parts = {
     knex: database.knex,
     config,
-    openai: new OpenAiService(config.openai, pause, 10),
+    openai: new OpenAiService(config.openai, pause, 10, metrics),
     audioFiles: new AudioFiles(config.home),
     metrics,
     timings: pipelineTimings,

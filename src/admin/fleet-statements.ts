@@ -1,17 +1,22 @@
 import type { Knex } from 'knex'
 
+type ByRouteState = Record<'active' | 'failing', number>
+
 export interface FleetReading {
   /** Counted to {@link mostCounted}. */
   due: number
+  /** Each counted to {@link mostCounted}. */
+  dueByRouteState: ByRouteState
   /** 0: nothing is due. */
   oldestDueSeconds: number
+  oldestDueByRouteState: ByRouteState
   routes: Record<'active' | 'failing' | 'parked', number>
   /** Counted to {@link mostCounted}. */
   unmatchedCallbacks: number
   beats: { id: string; beat: string }[]
 }
 
-const mostCounted = 100_000
+export const mostCounted = 100_000
 /** A scrape costs the database no more than this, in milliseconds. */
 const statementTimeoutMs = 4_000
 
@@ -23,30 +28,38 @@ const statementTimeoutMs = 4_000
  */
 const readFleet = `
   with lanes as (
-    select r.business_id, r.direction, lane.kind
+    select r.business_id, r.direction, r.state, lane.kind
     from routes r
     cross join (values (0), (1)) as lane (kind)
     where r.state <> 'parked'
   )
   select
-    (select count(*)::integer from (
-       select from lanes l
+    (select json_object_agg(s.state, (
+       select count(*)::integer from (
+         select from lanes l
+         cross join lateral (
+           select from webhook_outbox o
+           where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
+             and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
+           limit :mostCounted
+         ) o
+         where l.state = s.state
+         limit :mostCounted) counted))
+     from (values ('active'), ('failing')) as s (state)) as "dueByRouteState",
+    (select json_build_object(
+       'active', coalesce(max(waited) filter (where state = 'active'), 0),
+       'failing', coalesce(max(waited) filter (where state = 'failing'), 0))
+     from (
+       select l.state, extract(epoch from now() - o.due_at) as waited
+       from lanes l
        cross join lateral (
-         select from webhook_outbox o
+         select o.due_at from webhook_outbox o
          where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
            and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
-         limit :mostCounted
+         order by o.due_at
+         limit 1
        ) o
-       limit :mostCounted) counted) as due,
-    (select coalesce(greatest(extract(epoch from now() - min(o.due_at)), 0), 0)::float8
-     from lanes l
-     cross join lateral (
-       select o.due_at from webhook_outbox o
-       where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
-         and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
-       order by o.due_at
-       limit 1
-     ) o) as "oldestDueSeconds",
+     ) heads) as "oldestDueByRouteState",
     (select json_build_object(
        'active', count(*) filter (where state = 'active'),
        'failing', count(*) filter (where state = 'failing'),
@@ -60,9 +73,15 @@ const readFleet = `
 export async function readFleetState(knex: Knex): Promise<FleetReading> {
   return knex.transaction(async (trx) => {
     await trx.raw(`set local statement_timeout = ${statementTimeoutMs}`)
-    const { rows } = await trx.raw<{ rows: FleetReading[] }>(readFleet, { mostCounted })
+    type Row = Omit<FleetReading, 'due' | 'oldestDueSeconds'>
+    const { rows } = await trx.raw<{ rows: Row[] }>(readFleet, { mostCounted })
     const [reading] = rows
     if (reading === undefined) throw new Error('the state of the fleet was read without an answer')
-    return reading
+    const { dueByRouteState: due, oldestDueByRouteState: oldest } = reading
+    return {
+      ...reading,
+      due: Math.min(due.active + due.failing, mostCounted),
+      oldestDueSeconds: Math.max(oldest.active, oldest.failing),
+    }
   })
 }

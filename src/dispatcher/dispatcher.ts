@@ -91,6 +91,7 @@ class Dispatcher implements RunningDispatcher {
     const health = new RouteHealth({
       writer: this.#healthWriter,
       log,
+      metrics: parts.metrics,
       onBlocked: (route) => this.#drop(this.#queues.clear(route)),
       onOpenAgain: ({ businessId }, inMs) => {
         for (const reader of this.#readers) reader.openAgain(businessId, inMs)
@@ -106,6 +107,7 @@ class Dispatcher implements RunningDispatcher {
       {
         gained: (slots) => this.#gained(slots),
         lost: (slots) => this.#lost(slots),
+        tookOver: (slots) => parts.metrics.slotTakeovers.inc(slots),
         idle: (slots, atMost) => this.#idle(slots, atMost),
       },
       log,
@@ -118,6 +120,7 @@ class Dispatcher implements RunningDispatcher {
     )
     this.#parkedRoutes = new ParkedRoutes({ pool, lease: this.#lease, queues: this.#queues, health, log })
     this.#listener = new HintListener(directUrl, (names) => this.#hint(names), log)
+    parts.metrics.dispatcherSlots.set(0)
     this.#lease.start()
     for (const reader of this.#readers) reader.start()
     this.#parkedRoutes.start()

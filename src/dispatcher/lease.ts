@@ -52,6 +52,8 @@ export interface LeaseEvents {
   gained(slots: number[]): void
   /** Slots are no longer ours: nothing of theirs may be sent. */
   lost(slots: number[]): void
+  /** Of the slots gained before, this many had an owner that was dead. */
+  tookOver(slots: number): void
   /**
    * Of `slots`, up to `atMost` of which nothing is in memory. When these are fewer, others are to be emptied, and are
    * asked for again; what was to be emptied before and is not needed any more (`atMost` may be 0) is served again.
@@ -205,7 +207,9 @@ export class Lease {
     const slots = wanted.map(({ slot }) => slot)
     const owners = wanted.map(({ owner }) => owner)
     const { rows } = await this.#pool.query<{ slot: number }>(claimSlots, [this.#id, slots, owners])
-    this.#gain(rows.map(({ slot }) => slot))
+    const claimed = rows.map(({ slot }) => slot)
+    this.#gain(claimed)
+    this.#events.tookOver(wanted.filter(({ slot, owner }) => owner !== null && claimed.includes(slot)).length)
   }
 
   async #release(excess: number, beat: string): Promise<void> {

@@ -42,6 +42,7 @@ export function reportSettlements(
         log.warn({ event: 'webhook.failed', ...factsOf(settlement) }, `gave up: ${outcome.reason}`)
         break
       case 'pending':
+        if (outcome.step > delivery.step) metrics.retries.inc({ direction, event_type, step: outcome.step })
         log.info(
           { event: 'webhook.attempt', ...factsOf(settlement), wait_ms: outcome.waitMs },
           outcome.waitMs === 0 ? 'waits for its route' : `will try again in ${outcome.waitMs} ms`,

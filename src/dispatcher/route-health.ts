@@ -1,8 +1,9 @@
 import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { BreakerChange } from './breaker.ts'
 import type { HealthWriter } from './health-writer.ts'
 import type { PostResult } from './post.ts'
-import type { Route } from './route.ts'
+import { directions, type Route } from './route.ts'
 
 /** What a read finds in a route's row. */
 export interface RouteRow {
@@ -15,6 +16,7 @@ export interface RouteRow {
 interface HealthParts {
   writer: HealthWriter
   log: Logger
+  metrics: Pick<Metrics, 'breakerOpenings' | 'breakerProbes'>
   /** The route is in trouble: what waits on it goes back to the table. */
   onBlocked: (route: Route) => void
   /** The route may be sent to (again) in this many milliseconds. */
@@ -27,6 +29,11 @@ export class RouteHealth {
 
   constructor(parts: HealthParts) {
     this.#parts = parts
+    // Told from the start, so that the first one is seen as a rise.
+    for (const direction of directions) {
+      parts.metrics.breakerOpenings.inc({ direction }, 0)
+      for (const result of ['ok', 'failed']) parts.metrics.breakerProbes.inc({ direction, result }, 0)
+    }
   }
 
   /** Takes over what the row says, if somebody else changed it: a former owner, an operator, a new URL. */
@@ -51,6 +58,7 @@ export class RouteHealth {
   /** @param probe whether it was sent while the breaker was open. */
   answered(route: Route, result: PostResult, probe: boolean, nowMs: number): void {
     route.failed = result.result !== 'ok'
+    if (probe) this.#countProbe(route, route.failed)
     if (result.result === 'ok') {
       route.ramp.succeeded()
       this.#apply(route, route.breaker.succeeded(), nowMs)
@@ -81,11 +89,17 @@ export class RouteHealth {
       this.#parts.onOpenAgain(route, 0)
       return
     }
-    if (change.probes === 0)
+    if (change.probes === 0) {
+      this.#parts.metrics.breakerOpenings.inc({ direction: route.direction })
       this.#tell(route, 'route.failing', `fails: ${change.reason}; one probe at a time from now on`)
+    }
     route.probeMs = nowMs + change.probeInMs
     this.#parts.onBlocked(route)
     this.#parts.onOpenAgain(route, change.probeInMs)
+  }
+
+  #countProbe({ direction }: Route, failed: boolean): void {
+    this.#parts.metrics.breakerProbes.inc({ direction, result: failed ? 'failed' : 'ok' })
   }
 
   #block(route: Route): void {

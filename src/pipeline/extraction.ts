@@ -44,7 +44,7 @@ export async function extractFacts(
     { role: 'system' as const, content: `${task}\n${choice}` },
     { role: 'user' as const, content: summary },
   ]
-  return openai.chat(messages, format, (text) => readAnswer(taken(category), text), signal)
+  return openai.chat('extraction', messages, format, (text) => readAnswer(taken(category), text), signal)
 }
 
 function readAnswer(schema: ReturnType<typeof taken>, text: string): ExtractedFacts | null {

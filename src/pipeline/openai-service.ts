@@ -1,7 +1,9 @@
 import { openAsBlob } from 'node:fs'
 import OpenAI, { APIConnectionError, APIError } from 'openai'
 import type { Config } from '../config.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { longFetch } from './long-fetch.ts'
+import { countUsage } from './model-usage.ts'
 import { done, errorCode, type Outcome, type Service, type Setback, setBack, storableText } from './outcome.ts'
 import type { Pause } from './pause.ts'
 import { retryAfterMs, retryQuickly } from './quick-retry.ts'
@@ -27,11 +29,13 @@ export class OpenAiService {
   readonly #client: OpenAI | null
   readonly #pause: Pause
   readonly #quickRetryMs: number
+  readonly #metrics: Metrics
 
-  constructor(settings: Config['openai'], pause: Pause, quickRetryMs: number) {
+  constructor(settings: Config['openai'], pause: Pause, quickRetryMs: number, metrics: Metrics) {
     this.#settings = settings
     this.#pause = pause
     this.#quickRetryMs = quickRetryMs
+    this.#metrics = metrics
     const { apiKey, baseUrl } = settings
     const options = {
       // A server of one's own may want no key, but the client does.
@@ -61,13 +65,18 @@ export class OpenAiService {
         },
         { signal, timeout: transcriptionDeadlineMs },
       )
+      countUsage(this.#metrics, 'transcript', answer.usage)
       if (typeof answer.text === 'string') return done(storableText(answer.text))
       return setBack({ kind: 'unusable', error: 'the transcription was answered without a text' })
     })
   }
 
-  /** @param read turns the answer's text into a result, or `null` when it is none. */
+  /**
+   * @param step what it is asked for.
+   * @param read turns the answer's text into a result, or `null` when it is none.
+   */
   async chat<T>(
+    step: 'summary' | 'extraction',
     messages: Message[],
     format: ResponseFormat | null,
     read: (text: string) => T | null,
@@ -78,6 +87,7 @@ export class OpenAiService {
         { model: this.#settings.summaryModel, messages, ...(format ? { response_format: format } : {}) },
         { signal, timeout: languageDeadlineMs },
       )
+      countUsage(this.#metrics, step, answer.usage)
       const text = answer.choices?.[0]?.message?.content
       const result = typeof text === 'string' ? read(storableText(text)) : null
       if (result !== null) return done(result)

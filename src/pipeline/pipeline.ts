@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { AudioFiles } from './audio-files.ts'
 import { OpenAiService } from './openai-service.ts'
+import { stepNames } from './outcome.ts'
 import { Pause } from './pause.ts'
 import { type PipelineTimings, pipelineTimings } from './timings.ts'
 import { RecordingWorker } from './worker.ts'
@@ -28,17 +29,26 @@ export interface Pipeline {
 
 const sweepIntervalMs = 3_600_000
 
+/** So that the first call to end, well or badly, is seen as a rise. */
+function tellFromTheStart({ callsCompleted, pipelineJobs }: Metrics): void {
+  for (const direction of ['inbound', 'outbound']) callsCompleted.inc({ direction }, 0)
+  for (const step of stepNames) {
+    for (const result of ['ok', 'retry', 'failed']) pipelineJobs.inc({ step, result }, 0)
+  }
+}
+
 /**
  * The role `worker`: turns recordings into results, each call in steps, and completes the call in one transaction.
  *
  * @throws Error when the database is away or lacks its schema, or when `CALLBOX_HOME` cannot be written.
  */
 export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
+  tellFromTheStart(parts.metrics)
   const timings = { ...pipelineTimings, ...parts.timings }
   const audioFiles = new AudioFiles(parts.config.home)
   await audioFiles.prepare()
   const pause = new Pause(parts.log, parts.metrics, () => worker.pauseChanged())
-  const openai = new OpenAiService(parts.config.openai, pause, timings.quickRetryMs)
+  const openai = new OpenAiService(parts.config.openai, pause, timings.quickRetryMs, parts.metrics)
   const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles }, pause)
   await worker.start()
 

@@ -20,7 +20,7 @@ export async function summarise(
     { role: 'system' as const, content: task },
     { role: 'user' as const, content: shortened(transcript) },
   ]
-  return openai.chat(messages, null, (text) => (text.trim() === '' ? null : text), signal)
+  return openai.chat('summary', messages, null, (text) => (text.trim() === '' ? null : text), signal)
 }
 
 /** How a call begins and how it ends tell the most about it. */

@@ -103,6 +103,7 @@ export class RecordingWorker {
     if (end.kind === 'completed') {
       const { businessId, callSid } = queued
       this.#parts.hints.hint(businessId, end.direction)
+      this.#parts.metrics.callsCompleted.inc({ direction: end.direction })
       this.#log.info(
         { event: 'call.completed', call_sid: callSid, business_id: businessId, direction: end.direction },
         'a call is completed',

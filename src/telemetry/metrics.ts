@@ -8,6 +8,13 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const dispatcherSlots = new Gauge({
+    name: 'callbox_dispatcher_slots',
+    help: 'Slots that this dispatcher owns, of 64.',
+    registers,
+  })
+  // A process that is no dispatcher tells nothing, rather than 0.
+  dispatcherSlots.remove()
   return {
     registry,
     attempts: new Counter({
@@ -34,9 +41,28 @@ export function createMetrics() {
       buckets: [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 36_000, 86_400],
       registers,
     }),
-    dispatcherSlots: new Gauge({
-      name: 'callbox_dispatcher_slots',
-      help: 'Slots that this dispatcher owns, of 64.',
+    retries: new Counter({
+      name: 'callbox_webhook_retries_total',
+      help: 'Failed attempts that are tried again, by the step of the retry schedule that is waited; 1 is the first.',
+      labelNames: ['direction', 'event_type', 'step'] as const,
+      registers,
+    }),
+    breakerOpenings: new Counter({
+      name: 'callbox_breaker_openings_total',
+      help: 'Routes whose breaker opened.',
+      labelNames: ['direction'] as const,
+      registers,
+    }),
+    breakerProbes: new Counter({
+      name: 'callbox_breaker_probes_total',
+      help: 'Probes of open breakers, by result: ok or failed.',
+      labelNames: ['direction', 'result'] as const,
+      registers,
+    }),
+    dispatcherSlots,
+    slotTakeovers: new Counter({
+      name: 'callbox_dispatcher_takeovers_total',
+      help: 'Slots taken over from dispatchers that died or left without giving them away.',
       registers,
     }),
     pipelineJobs: new Counter({
@@ -50,6 +76,23 @@ export function createMetrics() {
       help: 'One run of a pipeline step.',
       labelNames: ['step'] as const,
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+      registers,
+    }),
+    callsCompleted: new Counter({
+      name: 'callbox_calls_completed_total',
+      help: 'Calls that the pipeline completed.',
+      labelNames: ['direction'] as const,
+      registers,
+    }),
+    transcribedAudio: new Counter({
+      name: 'callbox_pipeline_audio_seconds_total',
+      help: 'Seconds of audio that were transcribed, as the answers of the service tell them.',
+      registers,
+    }),
+    modelTokens: new Counter({
+      name: 'callbox_pipeline_tokens_total',
+      help: 'Tokens that models read (input) and wrote (output), as the answers of the service tell them.',
+      labelNames: ['step', 'kind'] as const,
       registers,
     }),
     callbacks: new Counter({
