@@ -25,6 +25,10 @@ export interface Service {
 }
 
 const schemaPollMs = 1_000
+/** Whoever asked `/readyz` within this time sends requests by it, and will ask again; in milliseconds. */
+const routedMs = 60_000
+/** How long a stopping API answers on, not ready, so that they have asked and send it nothing more; in milliseconds. */
+const unreadyMs = 5_000
 
 /**
  * Starts the chosen roles in this process. It listens at once, so that it can say that it is not ready, and starts the
@@ -77,16 +81,22 @@ async function startRoles(
   )
 
   let running = false
+  let readyAskedAt = Number.NEGATIVE_INFINITY
   const checks: ReadinessCheck[] = [
     () => missingMigrations(knex),
     async () => (running ? null : `starting: ${roles.join(', ')}`),
+    async () => (stopping.aborted ? `stopping: ${roles.join(', ')}` : null),
   ]
   let api: RequestHandler = (_request, response) => {
     response.status(503).type('application/problem+json')
     response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503 }))
   }
   const app = express().disable('x-powered-by').disable('etag')
-  app.use(healthRouter(checks, metrics))
+  app.use(
+    healthRouter(checks, metrics, () => {
+      readyAskedAt = performance.now()
+    }),
+  )
   if (roles.includes('api')) app.use((request, response, next) => api(request, response, next))
   const [variable, wantedPort] = roles.includes('api') ? ['PORT', config.port] : ['METRICS_PORT', config.metricsPort]
   const listener = await listenHttp(app, wantedPort).catch((error: unknown) => {
@@ -95,6 +105,12 @@ async function startRoles(
     )
   })
   stops.push(listener.stop)
+  /** The API's callers are told to go elsewhere before they are no longer heard. */
+  const drainApi = async (): Promise<void> => {
+    listener.shedConnections()
+    if (performance.now() - readyAskedAt < routedMs) await new Promise((resolve) => setTimeout(resolve, unreadyMs))
+    await listener.stop()
+  }
   // PORT=0 and no PUBLIC_URL: the address is known only now.
   config = { ...config, publicUrl: config.publicUrl.replace(/^(http:\/\/localhost):0$/, `$1:${listener.port}`) }
   log.info({ event: 'service.listening', roles, port: listener.port }, `listening on port ${listener.port}`)
@@ -116,6 +132,7 @@ async function startRoles(
       const started = await startApi({ config, databaseUrl, knex, sealer, hints, log, metrics })
       await keep(started.stop)
       api = started.router
+      stops.push(drainApi)
     }
     if (roles.includes('worker')) {
       const { startPipeline } = await import('./pipeline/pipeline.ts')

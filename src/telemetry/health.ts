@@ -4,13 +4,22 @@ import type { Metrics } from './metrics.ts'
 /** Says what is not ready, or `null`. */
 export type ReadinessCheck = () => Promise<string | null>
 
-/** `/healthz` (alive), `/readyz` (fit for work; 503 with the reasons) and `/metrics`, the same in every role. */
-export function healthRouter(checks: readonly ReadinessCheck[], metrics: Metrics): express.Router {
+/**
+ * `/healthz` (alive), `/readyz` (fit for work; 503 with the reasons) and `/metrics`, the same in every role.
+ *
+ * @param onReadyAsked called whenever somebody asks `/readyz`.
+ */
+export function healthRouter(
+  checks: readonly ReadinessCheck[],
+  metrics: Metrics,
+  onReadyAsked: () => void,
+): express.Router {
   const router = express.Router()
   router.get('/healthz', (_request, response) => {
     response.json({ status: 'alive' })
   })
   router.get('/readyz', async (_request, response) => {
+    onReadyAsked()
     const reasons = await Promise.all(checks.map((check) => check().catch(() => 'the database does not answer')))
     const missing = reasons.filter((reason) => reason !== null)
     response.status(missing.length === 0 ? 200 : 503)
