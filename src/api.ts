@@ -48,6 +48,7 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   return {
     router,
     async stop() {
+      adminConsole.stop()
       await requeues.stop()
       await retention.stop()
       await ingress.stop()

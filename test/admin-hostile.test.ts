@@ -36,6 +36,9 @@ const paths = [
   ['POST', '/admin/calls/:/reprocess'],
   ['GET', '/admin/deliveries/'],
   ['POST', '/admin/deliveries/:/requeue'],
+  ['GET', '/admin/requeues/'],
+  ['POST', '/admin/requeues/:/stop'],
+  ['POST', '/admin/requeues/:/resume'],
   ['POST', '/admin/routes/:/inbound/park'],
   ['POST', '/admin/routes/1/:/unpark'],
 ] as const
@@ -57,6 +60,7 @@ const parameters: Record<string, string[]> = {
   '/admin/calls': ['limit', 'cursor', 'business_id', 'state', 'direction', 'since', 'until'],
   '/admin/callbacks': ['limit', 'cursor', 'matched'],
   '/admin/audit': ['limit', 'cursor', 'operator', 'action', 'business_id', 'since', 'until'],
+  '/admin/requeues': ['limit', 'cursor', 'state'],
   '/admin/routes': ['limit', 'cursor', 'state', 'business_id', 'direction'],
   '/admin/deliveries': [
     ...['limit', 'cursor', 'status', 'business_id', 'direction', 'event_type', 'call_sid', 'since', 'until'],
@@ -115,12 +119,15 @@ test('the edges of what RFC 3339 can say and PostgreSQL can hold', async () => {
 })
 
 test.each([
-  ['PUT', '/admin/businesses/1'],
-  ['PATCH', '/admin/calls/CA1'],
-  ['POST', '/admin/routes/1/inbound/park'],
-])('%s %s with hostile bodies', async (method, path) => {
-  const ofBusiness = ['name', 'phone_numbers', 'headers', 'language', 'max_concurrency', 'rate_per_second']
-  const fields = method === 'PUT' ? ofBusiness : method === 'POST' ? ['reason'] : ['metadata']
+  [
+    'PUT',
+    '/admin/businesses/1',
+    ['name', 'phone_numbers', 'headers', 'language', 'max_concurrency', 'rate_per_second'],
+  ],
+  ['PATCH', '/admin/calls/CA1', ['metadata']],
+  ['POST', '/admin/routes/1/inbound/park', ['reason']],
+  ['POST', '/admin/requeues', ['status', 'business_id', 'direction', 'since', 'until', 'event_type', 'call_sid']],
+])('%s %s with hostile bodies', async (method, path, fields) => {
   const values = ['"\\u0000"', '"\\ud800"', '1e999', '-0', '[[[[]]]]', '{"a":{"b":{}}}', 'true', `"${long}"`, '[null]']
   const bodies = [
     ...[

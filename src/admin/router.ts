@@ -8,6 +8,7 @@ import { callRoutes } from './calls.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
 import { Problem, problemAnswers } from './problems.ts'
+import { requeueRoutes } from './requeues.ts'
 import { routeRoutes } from './routes.ts'
 
 interface AdminParts extends OperationParts {
@@ -23,6 +24,7 @@ export function adminRouter(parts: AdminParts): express.Router {
   admin.use(callRoutes(parts))
   admin.use(callbackRoutes(parts.knex))
   admin.use(deliveryRoutes(parts))
+  admin.use(requeueRoutes(parts))
   admin.use(routeRoutes(parts))
   admin.use(auditRoutes(parts.knex))
   admin.use(() => {

@@ -58,7 +58,7 @@ export async function listDeliveries(
   limit: number,
   after: TimePlace | undefined,
 ): Promise<DeliveryRow[]> {
-  const query = matching(knex, filter)
+  const query = matchingDeliveries(knex, filter)
     .orderBy([
       { column: 'created_at', order: 'desc' },
       { column: 'id', order: 'desc' },
@@ -68,7 +68,22 @@ export async function listDeliveries(
   return query.select<DeliveryRow[]>(...columns, knex.raw(placeTime('created_at')))
 }
 
-function matching(knex: Knex, filter: DeliveryFilter): Knex.QueryBuilder {
+/** Those of some keys, oldest first. */
+export async function deliveriesOf(
+  knex: Knex,
+  keys: readonly { businessId: string; id: string }[],
+): Promise<DeliveryRow[]> {
+  return knex('webhook_outbox')
+    .whereIn(
+      ['business_id', 'id'],
+      keys.map(({ businessId, id }) => [businessId, id]),
+    )
+    .orderBy(['created_at', 'id'])
+    .select<DeliveryRow[]>(...columns, knex.raw(placeTime('created_at')))
+}
+
+/** The rows that match, in no order. */
+export function matchingDeliveries(knex: Knex, filter: DeliveryFilter): Knex.QueryBuilder {
   const { since, until, ...equal } = filter
   const query = knex('webhook_outbox')
   for (const [column, value] of Object.entries(equal)) {

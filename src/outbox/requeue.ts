@@ -8,24 +8,27 @@ export type RequeueOutcome =
   | { outcome: 'payload_gone' }
 
 /**
- * An operator's order to try a delivery now. A finished one begins its schedule anew, with the same id and bytes and
- * its attempts counted on; a waiting one is only made due. One that is due already is not touched: it may be in flight,
- * and a new version would throw its outcome away and send it twice.
- *
- * Hint its route after the commit.
+ * Of a delivery `o`. One that is due already is not touched: it may be in flight, and a new version would throw its
+ * outcome away and send it twice.
  */
+export const canBeRequeued = `o.payload is not null and (o.status <> 'pending' or o.due_at > now())`
+
+/** A finished delivery begins its schedule anew, its attempts counted on; a waiting one is only made due. */
+export const tryAnew = `
+  status = 'pending',
+  step = case when o.status = 'pending' then o.step else 0 end,
+  requeued = o.requeued or o.status <> 'pending',
+  due_at = now(),
+  finished_at = null,
+  reason = null,
+  version = o.version + 1`
+
+/** An operator's order to try a delivery now, with the same id and bytes. Hint its route after the commit. */
 export async function requeueDelivery(trx: Knex, businessId: string, id: string): Promise<RequeueOutcome> {
   const key = [businessId, id]
   const { rows: changed } = await trx.raw<{ rows: { direction: Direction }[] }>(
-    `update webhook_outbox set
-       status = 'pending',
-       step = case when status = 'pending' then step else 0 end,
-       requeued = requeued or status <> 'pending',
-       due_at = now(),
-       finished_at = null,
-       reason = null,
-       version = version + 1
-     where business_id = ? and id = ?::uuid and payload is not null and (status <> 'pending' or due_at > now())
+    `update webhook_outbox o set ${tryAnew}
+     where business_id = ? and id = ?::uuid and ${canBeRequeued}
      returning direction`,
     key,
   )

@@ -1,0 +1,347 @@
+import { pino } from 'pino'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { RequeueRunner } from '../src/admin/requeue-runner.ts'
+import { HintSender } from '../src/database/hints.ts'
+import { countDeliveries } from '../src/outbox/count-deliveries.ts'
+import { pageSize } from '../src/outbox/delivery-walk.ts'
+import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
+import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { eventually } from './helpers/eventually.ts'
+import { enqueue } from './helpers/outbox.ts'
+
+let database: TestDatabase
+let api: AdminApi
+let hints: HintSender
+let runner: RequeueRunner
+const startRunner = () => {
+  runner = new RequeueRunner({ knex: database.knex, hints, log: pino({ level: 'silent' }) })
+  runner.start()
+}
+beforeAll(async () => {
+  database = await createTestDatabase()
+  api = await startAdminApi(database)
+  hints = new HintSender(database.pool)
+  startRunner()
+})
+afterAll(async () => {
+  await runner.stop()
+  await hints.flush()
+})
+beforeEach(async () => {
+  await database.pool.query('truncate webhook_outbox, webhook_attempts, routes, requeues, audit')
+})
+
+const query = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows
+const post = (path: string, body?: unknown) => api.send('POST', `/admin/requeues${path}`, body)
+const get = async (id: string) => (await api.send('GET', `/admin/requeues/${id}`)).json
+const order = async (filter: Record<string, unknown>) => {
+  const answer = await post('', filter)
+  expect([answer.status, answer.json]).toEqual([202, expect.objectContaining({ state: 'running', operator: 'night' })])
+  return answer.json
+}
+const untilState = (id: string, state: string) =>
+  eventually(`requeue ${id} is ${state}`, async () => {
+    const requeue = await get(id)
+    return requeue.state === state && requeue
+  })
+/** CallSids of what was requeued since, by the version that a requeue counts up. */
+const requeued = async () =>
+  (await query('select call_sid from webhook_outbox where version > 0 order by call_sid')).map((row) => row.call_sid)
+const set = (id: string, columns: Record<string, unknown>) =>
+  database.knex('webhook_outbox').where({ id }).update(columns)
+const finished = { finished_at: '2025-01-01T00:00:00Z', due_at: '2025-01-01T00:00:00Z' }
+
+/** Deliveries named by what they are, of two businesses; those that are pending wait. */
+async function fill(): Promise<void> {
+  for (const status of ['delivered', 'failed', 'skipped', 'pending']) {
+    for (const [business, direction] of [
+      ['1', 'inbound'],
+      ['1', 'outbound'],
+      ['2', 'inbound'],
+    ] as const) {
+      const id = await enqueue(database, business, `${status} ${business} ${direction}`, direction)
+      const times = status === 'pending' ? { due_at: '2100-01-01T00:00:00Z' } : finished
+      await set(id, { status, ...times, attempt_count: 8, step: 7, reason: 'why' })
+    }
+  }
+}
+
+describe('requeues what its filter says', () => {
+  const unsent = ['failed', 'skipped']
+  const routes = ['1 inbound', '1 outbound', '2 inbound']
+  const each = (statuses: string[], of = routes) =>
+    statuses.flatMap((status) => of.map((route) => `${status} ${route}`))
+  const both = { since: '2024-03-03T03:03:03.000003Z', until: '2024-03-03T03:03:03.000004Z' }
+
+  test.each([
+    ['nothing: what has failed or was skipped', {}, each(unsent)],
+    ['a status', { status: 'failed' }, each(['failed'])],
+    ['delivered, when it is asked for', { status: 'delivered' }, each(['delivered'])],
+    ['pending: waiting ones', { status: 'pending' }, each(['pending'])],
+    ['a business', { business_id: '1' }, each(unsent, ['1 inbound', '1 outbound'])],
+    ['a direction', { direction: 'outbound' }, each(unsent, ['1 outbound'])],
+    ['a business and a status', { business_id: '2', status: 'delivered' }, ['delivered 2 inbound']],
+    ['a call', { call_sid: 'failed 1 outbound' }, ['failed 1 outbound']],
+    ['a call that was delivered', { call_sid: 'delivered 1 outbound' }, []],
+    [
+      'a call that was delivered, asked for',
+      { call_sid: 'delivered 1 outbound', status: 'delivered' },
+      ['delivered 1 outbound'],
+    ],
+    ['an event type', { event_type: 'call.completed', direction: 'outbound' }, each(unsent, ['1 outbound'])],
+    ['another event type', { event_type: 'call.ended' }, []],
+    ['since, included', { since: both.since, until: both.until }, ['skipped 2 inbound']],
+    ['until, not included', { until: both.since }, []],
+    ['since alone', { since: both.until }, each(unsent).filter((call) => call !== 'skipped 2 inbound')],
+    ['what nobody is', { call_sid: "' or 1=1" }, []],
+  ])('%s', async (_name, filter, expected) => {
+    await fill()
+    await query('update webhook_outbox set created_at = $1 where call_sid = $2', [both.since, 'skipped 2 inbound'])
+    const dry = await post('', { ...filter, dry_run: true })
+    expect(dry.status).toBe(200)
+    expect(dry.json).toMatchObject({ dry_run: true, total: expected.length, total_is_exact: true })
+    const shown = dry.json.examples.map((one: { call_sid: string }) => one.call_sid)
+    expect(shown).toHaveLength(Math.min(5, expected.length))
+    expect(expected).toEqual(expect.arrayContaining(shown))
+    expect([await requeued(), await query('select 1 from requeues'), await query('select 1 from audit')]).toEqual([
+      [],
+      [],
+      [],
+    ])
+
+    const { id, total, total_is_exact } = await order(filter)
+    expect([total, total_is_exact]).toEqual([expected.length, true])
+    const done = await untilState(id, 'done')
+    expect(done).toMatchObject({ filter, matched: expected.length, requeued: expected.length, error: null })
+    expect(done.finished_at).toMatch(/Z$/)
+    expect(await requeued()).toEqual([...expected].sort())
+  })
+})
+
+test('as one requeue does: same id and bytes, schedule from its start, attempts counted on', async () => {
+  await fill()
+  const before = await query('select call_sid, id, payload::text from webhook_outbox order by call_sid')
+  for (const status of ['failed', 'pending']) await untilState((await order({ status, business_id: '2' })).id, 'done')
+  const columns = 'status, version, attempt_count, step, requeued, finished_at, reason, due_at <= now() as is_due'
+  const stored = async (call: string) =>
+    (await query(`select ${columns} from webhook_outbox where call_sid = $1`, [call]))[0]
+  const anew = { status: 'pending', version: 1, attempt_count: 8, finished_at: null, reason: null, is_due: true }
+  expect(await stored('failed 2 inbound')).toEqual({ ...anew, step: 0, requeued: true })
+  expect(await stored('pending 2 inbound')).toEqual({ ...anew, step: 7, requeued: false })
+  expect(await query('select call_sid, id, payload::text from webhook_outbox order by call_sid')).toEqual(before)
+})
+
+test('what is due is left alone, what has no payload is counted, and routes that are missing are made', async () => {
+  const due = await enqueue(database, '1', 'CAdue')
+  const gone = await enqueue(database, '1', 'CAgone')
+  await set(gone, { status: 'failed', ...finished, payload: null })
+  const orphan = await enqueue(database, '3', 'CAorphan', 'outbound')
+  await set(orphan, { status: 'failed', ...finished })
+  await query('truncate routes')
+  const pending = await untilState((await order({ status: 'pending' })).id, 'done')
+  expect(pending).toMatchObject({ matched: 1, requeued: 0, already_due: 1, payload_gone: 0 })
+  expect(await query('select version from webhook_outbox where id = $1', [due])).toEqual([{ version: 0 }])
+  const failed = await untilState((await order({})).id, 'done')
+  expect(failed).toMatchObject({ examined: 2, matched: 2, requeued: 1, already_due: 0, payload_gone: 1 })
+  expect(await query('select business_id, direction from routes')).toEqual([
+    { business_id: '3', direction: 'outbound' },
+  ])
+})
+
+test('what is enqueued after the order is not walked', async () => {
+  await runner.stop()
+  await fill()
+  const { id } = await order({})
+  const late = await enqueue(database, '1', 'CAlate')
+  await set(late, { status: 'failed', ...finished })
+  startRunner()
+  expect(await untilState(id, 'done')).toMatchObject({ requeued: 6 })
+  expect(await requeued()).not.toContain('CAlate')
+})
+
+/** More than a page, of which every 10th has failed; all of one microsecond, so that only their ids tell them apart. */
+const fillPages = () =>
+  query(
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
+     select 1 + n % 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}',
+            case when n % 10 = 0 then 'failed' else 'delivered' end, now(), '2025-06-06T06:06:06.123456Z'
+     from generate_series(1, $1::integer) n`,
+    [2 * pageSize + 10],
+  )
+
+test.each([
+  ['failed', (2 * pageSize + 10) / 10],
+  ['delivered', ((2 * pageSize + 10) / 10) * 9],
+])('page by page, each once: %s', async (status, expected) => {
+  await fillPages()
+  const { id, total } = await order({ status })
+  expect(total).toBe(expected)
+  expect(await untilState(id, 'done')).toMatchObject({ matched: expected, requeued: expected, payload_gone: 0 })
+  expect(await query('select version, status from webhook_outbox where version > 0 group by 1, 2')).toEqual([
+    { version: 1, status: 'pending' },
+  ])
+  expect(await requeued()).toHaveLength(expected)
+})
+
+test('beyond its bounds a count is an estimate, and says so', async () => {
+  await fillPages()
+  await query('analyze webhook_outbox')
+  const walk = { statuses: ['delivered', 'failed'] as const, until: '2030-01-01T00:00:00Z' }
+  const all = 2 * pageSize + 10
+  const none = { ...walk, call_sid: 'none' }
+  expect(await countDeliveries(database.knex, walk, { most: all, withinMs: 60_000 })).toMatchObject({
+    count: all,
+    isExact: true,
+  })
+  const bounded = await countDeliveries(database.knex, walk, { most: 10, withinMs: 60_000 })
+  expect(bounded).toMatchObject({ isExact: false, oldest: { length: 5 } })
+  expect(bounded.count).toBeGreaterThanOrEqual(pageSize)
+  const hasty = await countDeliveries(database.knex, walk, { most: all, withinMs: 0 })
+  expect(hasty).toMatchObject({ isExact: false, oldest: [] })
+  expect(hasty.count).toBeGreaterThan(pageSize)
+  expect(await countDeliveries(database.knex, none, { most: 10, withinMs: 60_000 })).toMatchObject({
+    count: 0,
+    isExact: true,
+  })
+})
+
+describe('stop and resume', () => {
+  /** Keeps the batch that comes to this delivery waiting until it is let go. */
+  const hold = async (callSid: string) => {
+    const trx = await database.knex.transaction()
+    await trx('webhook_outbox').where({ call_sid: callSid }).forUpdate().select('id')
+    return { letGo: () => trx.rollback() }
+  }
+  /** 1,200 that have failed, in the order of their numbers. */
+  const fillFailed = () =>
+    query(
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
+       select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'failed', now(),
+              timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
+       from generate_series(1, 1200) n`,
+    )
+
+  test('a stop takes effect at the next batch, a resume goes on there, nothing twice', async () => {
+    await fillFailed()
+    const held = await hold('CA600')
+    const { id } = await order({})
+    await eventually('the first batch is done', async () => (await get(id)).requeued === 500)
+    const stopping = post(`/${id}/stop`)
+    await held.letGo()
+    expect((await stopping).json).toMatchObject({ state: 'stopped', requeued: expect.any(Number), finished_at: null })
+    const stopped = await get(id)
+    expect([500, 1000]).toContain(stopped.requeued)
+    expect(await requeued()).toHaveLength(stopped.requeued)
+    expect((await post(`/${id}/stop`)).json).toEqual(stopped)
+
+    expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running' })
+    expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200, matched: 1200, examined: 1200 })
+    expect(await query('select version, count(*)::int as n from webhook_outbox group by 1')).toEqual([
+      { version: 1, n: 1200 },
+    ])
+    expect((await post(`/${id}/stop`)).status).toBe(409)
+    expect((await post(`/${id}/resume`)).status).toBe(409)
+    const acts = await query(`select action, requeue_id, detail from audit order by at`)
+    expect(acts.map(({ action, requeue_id }) => [action, requeue_id])).toEqual([
+      ['requeue.started', id],
+      ['requeue.stopped', id],
+      ['requeue.resumed', id],
+    ])
+    expect(acts[1].detail).toEqual({ requeued: stopped.requeued })
+  })
+
+  test('one that waits for a row does not keep others waiting for long, and comes to it', async () => {
+    await fillFailed()
+    await enqueue(database, '2', 'CAother').then((id) => set(id, { status: 'failed', ...finished }))
+    const held = await hold('CA1')
+    const slow = await order({ business_id: '1' })
+    const other = new RequeueRunner({ knex: database.knex, hints, log: pino({ level: 'silent' }) })
+    other.start()
+    try {
+      const quick = await order({ business_id: '2' })
+      await untilState(quick.id, 'done')
+      expect(await get(slow.id)).toMatchObject({ state: 'running', requeued: 0 })
+    } finally {
+      await held.letGo()
+      await other.stop()
+    }
+    expect(await untilState(slow.id, 'done')).toMatchObject({ requeued: 1200 })
+  })
+
+  test('one that cannot go on has failed and says so; resumed it begins where it was', async () => {
+    await fillFailed()
+    await query(`alter table webhook_outbox add constraint no_more check (call_sid <> 'CA700' or version = 0)`)
+    const { id } = await order({})
+    const failed = await untilState(id, 'failed')
+    expect(failed).toMatchObject({ requeued: 500, error: expect.stringContaining('23514') })
+    expect((await post(`/${id}/stop`)).status).toBe(409)
+    await query('alter table webhook_outbox drop constraint no_more')
+    expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running', error: null, finished_at: null })
+    expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200 })
+    expect(await query('select distinct version from webhook_outbox')).toEqual([{ version: 1 }])
+  })
+})
+
+test('a row that became something else while it was waited for is left as it is', async () => {
+  const id = await enqueue(database, '1', 'CA1')
+  await set(id, { status: 'failed', ...finished })
+  const trx = await database.knex.transaction()
+  await trx('webhook_outbox').where({ id }).update({ status: 'delivered' })
+  const requeue = await order({ status: 'failed' })
+  await eventually('the batch waits for the row', async () => {
+    const waiting = await query(`select 1 from pg_locks where not granted`)
+    return waiting.length > 0
+  })
+  await trx.commit()
+  expect(await untilState(requeue.id, 'done')).toMatchObject({ matched: 1, requeued: 0, already_due: 0 })
+  expect(await query('select status, version from webhook_outbox')).toEqual([{ status: 'delivered', version: 0 }])
+})
+
+describe('the list', () => {
+  test('newest first, by state, page by page', async () => {
+    await runner.stop()
+    const ids: string[] = []
+    for (let n = 0; n < 5; n++) ids.unshift((await order({ business_id: String(n + 1) })).id)
+    await post(`/${ids[0]}/stop`)
+    const list = async (query = '') => (await api.send('GET', `/admin/requeues?${query}`)).json
+    const idsOf = (answer: { items: { id: string }[] }) => answer.items.map(({ id }) => id)
+    expect(idsOf(await list())).toEqual(ids)
+    expect(idsOf(await list('state=stopped'))).toEqual([ids[0]])
+    const first = await list('limit=3')
+    expect(idsOf(first)).toEqual(ids.slice(0, 3))
+    const second = await list(`limit=3&cursor=${first.next_cursor}`)
+    expect([idsOf(second), second.next_cursor]).toEqual([ids.slice(3), null])
+    expect(first.items[0]).toEqual(await get(ids[0] ?? ''))
+    startRunner()
+  })
+
+  test('unknown: 404; what is not understood: 400, and nothing is stored', async () => {
+    const unknown = '11111111-1111-4111-8111-111111111111'
+    for (const path of [`/${unknown}/stop`, `/${unknown}/resume`]) expect((await post(path)).status).toBe(404)
+    expect((await api.send('GET', `/admin/requeues/${unknown}`)).status).toBe(404)
+    expect((await api.send('GET', '/admin/requeues/1')).status).toBe(400)
+    for (const body of [
+      ...[[], 'x', { status: 'sent' }, { status: ['failed'] }, { business_id: 1 }, { dry_run: 'true' }, { limit: '5' }],
+      ...[{ since: 'yesterday' }, { until: '0000-01-01T00:00:00Z' }, { call_sid: 'a\0b' }, { direction: null }],
+    ]) {
+      expect([body, (await post('', body)).status]).toEqual([body, 400])
+    }
+    expect(await query('select 1 from requeues')).toEqual([])
+  })
+})
+
+test('hints the routes of a batch after its commit', async () => {
+  await fill()
+  const listener = await database.pool.connect()
+  const heard: string[] = []
+  listener.on('notification', ({ payload }) => heard.push(...(payload ?? '').split(',')))
+  await listener.query('listen callbox_outbox')
+  try {
+    await order({ status: 'failed' })
+    await eventually('all three routes are hinted', () => heard.length === 3)
+    expect(heard.sort()).toEqual(['1:inbound', '1:outbound', '2:inbound'])
+  } finally {
+    await listener.query('unlisten *')
+    listener.release()
+  }
+})
