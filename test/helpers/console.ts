@@ -1,7 +1,7 @@
 import express from 'express'
 import { pino } from 'pino'
 import { afterAll } from 'vitest'
-import { type ConsoleParts, consoleRouter } from '../../src/admin/console/console.ts'
+import { type ConsoleParts, createConsole } from '../../src/admin/console/console.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
@@ -30,6 +30,8 @@ export interface TestConsole {
   url: string
   /** Every log line so far. */
   logs: string[]
+  /** Ends what streams, as the process does before it stops listening. */
+  stop(): void
   visitor(): Visitor
   /** @param token one of `ADMIN_TOKEN`; the night shift's unless given. */
   signedIn(token?: string): Promise<Visitor>
@@ -53,9 +55,11 @@ export async function startConsole(
   const hints = new HintSender(database.pool)
   const config = { adminTokens: consoleTokens, publicUrl: 'http://localhost:8080', ...settings }
   const app = express().disable('x-powered-by').disable('etag')
-  app.use(consoleRouter({ config, knex: database.knex, sealer, queue, hints, log }))
+  const { router, stop } = createConsole({ config, knex: database.knex, sealer, queue, hints, log })
+  app.use(router)
   const server = await startLoopbackServer(app)
   afterAll(async () => {
+    stop()
     await server.close()
     await hints.flush()
     await queue.stop()
@@ -64,6 +68,7 @@ export async function startConsole(
   return {
     url: server.url,
     logs,
+    stop,
     visitor,
     async signedIn(token = operatorToken) {
       const one = visitor()

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
+import { Problem } from '../problems.ts'
 
 const types = { css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml' }
 const longest = 'public, max-age=31536000, immutable'
@@ -35,5 +36,8 @@ export function assetRoutes(): express.Router {
       response.set('Cache-Control', longest).type(type).send(body)
     })
   }
+  router.use('/assets', () => {
+    throw new Problem(404, 'there is no such file; reload the page')
+  })
   return router
 }

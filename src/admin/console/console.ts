@@ -3,9 +3,20 @@ import type { Config } from '../../config.ts'
 import type { OperationParts } from '../operations/operation-parts.ts'
 import { Problem } from '../problems.ts'
 import { assetRoutes } from './assets.ts'
+import { auditPages } from './audit.ts'
+import { businessPage } from './business.ts'
+import { businessPages } from './businesses.ts'
+import { callPage } from './call.ts'
+import { callbackPages } from './callbacks.ts'
+import { callPages } from './calls.ts'
 import { Cookies } from './cookies.ts'
+import { deliveryPages } from './deliveries.ts'
+import { deliveryPage } from './delivery.ts'
 import { overviewPages } from './overview.ts'
 import { problemPages } from './problem-pages.ts'
+import { requeuePage } from './requeue.ts'
+import { requeuePages } from './requeues.ts'
+import { routePages } from './routes.ts'
 import { sameOriginOnly } from './same-origin.ts'
 import { notStored, securityHeaders } from './security-headers.ts'
 import { Sessions } from './session.ts'
@@ -16,11 +27,12 @@ export interface ConsoleParts extends OperationParts {
   config: Pick<Config, 'adminTokens' | 'publicUrl'>
 }
 
-/** The console, below `/console`; to be mounted at the root. */
-export function consoleRouter(parts: ConsoleParts): express.Router {
+/** The console, below `/console`; its router is to be mounted at the root. `stop` ends what streams. */
+export function createConsole(parts: ConsoleParts): { router: express.Router; stop(): void } {
   const { config, sealer, log } = parts
   const sessions = new Sessions(sealer, config.adminTokens)
   const cookies = new Cookies(config.publicUrl)
+  const overview = overviewPages(parts)
   const router = express.Router()
   router.use(securityHeaders)
   router.use(assetRoutes())
@@ -30,10 +42,21 @@ export function consoleRouter(parts: ConsoleParts): express.Router {
   router.use(signInRoutes(sessions, cookies, log))
   router.use(signedInOnly(sessions, cookies))
   router.use(genuineOnly(sessions))
-  router.use(overviewPages(parts))
+  router.use(overview.router)
+  router.use(deliveryPages(parts))
+  router.use(deliveryPage(parts))
+  router.use(requeuePages(parts))
+  router.use(requeuePage(parts))
+  router.use(routePages(parts))
+  router.use(businessPages(parts))
+  router.use(businessPage(parts))
+  router.use(callPages(parts))
+  router.use(callPage(parts))
+  router.use(callbackPages(parts))
+  router.use(auditPages(parts))
   router.use(() => {
     throw new Problem(404, 'the console has no such page')
   })
   router.use(problemPages(log))
-  return express.Router().use('/console', router)
+  return { router: express.Router().use('/console', router), stop: () => overview.stop() }
 }

@@ -13,23 +13,39 @@ export interface Filter<T> {
   given: Record<string, string>
 }
 
+/** As browsers send what was put into a {@link timeField}: a time without its zone, which is UTC here. */
+const localTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$/
+
 /** Reads the fields that are not empty: a form sends all of its fields. */
 export function readFilter<T extends z.ZodObject>(request: Request, schema: T): Filter<z.infer<T>> {
   const entries = Object.entries(request.query).filter(([, value]) => value !== '')
   const given = Object.fromEntries(
-    entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+    entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, withZone(value)]] : [])),
   )
   try {
-    return { query: readFields(Object.fromEntries(entries), schema, true), problem: null, given }
+    return { query: readFields({ ...Object.fromEntries(entries), ...given }, schema, true), problem: null, given }
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     return { query: null, problem: error, given }
   }
 }
 
+const withZone = (value: string): string =>
+  localTime.test(value) ? `${value}${value.length === 16 ? ':00' : ''}Z` : value
+
 /** What is wrong with one field. */
 export const errorOf = (problem: Problem | null, field: string): string | undefined =>
   problem?.fields.find((one) => one.field === field)?.detail
+
+/** A time to filter by, with the browser's own help. It is UTC, as all times that pages show. */
+export function timeField(name: string, label: string, { given, problem }: Filter<unknown>): Html {
+  const at = Date.parse(given[name] ?? '')
+  const value = Number.isNaN(at) ? (given[name] ?? '') : new Date(at).toISOString().slice(0, 19)
+  const error = errorOf(problem, name)
+  return html`<label class="field wide"><span>${label}, UTC</span>
+<input name="${name}" type="datetime-local" step="1" value="${value}"${error ? html` aria-invalid="true"` : ''}>
+${error && html`<span class="error">${error}</span>`}</label>`
+}
 
 /** Links to the page after this one, and back to the first. */
 export function pager(path: string, given: Record<string, string>, nextCursor: string | null): Html {
@@ -43,7 +59,8 @@ ${next !== null ? html`<a class="button" rel="next" href="${next}">Next page</a>
 </nav>`
 }
 
-function queryOf(fields: Record<string, string>): string {
+/** What goes behind the path of a link; empty without a field. */
+export function queryOf(fields: Record<string, string>): string {
   const text = new URLSearchParams(fields).toString()
   return text === '' ? '' : `?${text}`
 }

@@ -4,10 +4,10 @@ import { html } from './html.ts'
 import { sendPage } from './page.ts'
 
 /** `/console`: is everything all right? */
-export function overviewPages(_parts: Pick<ConsoleParts, 'knex'>): express.Router {
+export function overviewPages(_parts: Pick<ConsoleParts, 'knex'>): { router: express.Router; stop(): void } {
   const router = express.Router()
   router.get('/', (_request, response) => {
     sendPage(response, { title: 'Overview', place: 'overview', body: html`` })
   })
-  return router
+  return { router, stop: () => undefined }
 }

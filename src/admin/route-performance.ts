@@ -1,0 +1,81 @@
+import type { Knex } from 'knex'
+import type { Direction } from '../outbox/routing.ts'
+
+/** How a route's endpoint has answered of late. */
+export interface RoutePerformance {
+  /** How many attempts it is judged by. */
+  attempts: number
+  /** From 0 to 1; `null`: there was no attempt. */
+  successRate: number | null
+  /** The duration, in milliseconds, that 95 % of them did not exceed; `null`: there was no attempt. */
+  p95Ms: number | null
+}
+
+interface RouteKey {
+  business_id: string
+  direction: Direction
+}
+
+interface PerformanceRow extends RouteKey {
+  attempts: number
+  ok: number
+  p95_ms: number
+}
+
+/** Of all routes together: what is looked through costs the same however many rows there are. */
+const newestDeliveries = 50_000
+const deliveriesOfRoute = 200
+const attemptsOfDelivery = 10
+
+const unknown: RoutePerformance = { attempts: 0, successRate: null, p95Ms: null }
+
+/**
+ * No index has a route's attempts in the order of their times, and each one more would cost the dispatcher at every
+ * settle. So the newest deliveries of all routes are looked through for those of the routes asked for.
+ */
+const read = `
+  with newest as materialized (
+    select business_id, id, direction, created_at
+    from webhook_outbox
+    order by created_at desc, id desc
+    limit ${newestDeliveries}
+  ), ranked as (
+    select n.business_id, n.id, n.direction,
+           row_number() over (partition by n.business_id, n.direction order by n.created_at desc) as place
+    from newest n
+    join unnest(?::bigint[], ?::text[]) as wanted (business_id, direction) using (business_id, direction)
+  )
+  select r.business_id, r.direction,
+         count(*)::integer as attempts,
+         count(*) filter (where a.result = 'ok')::integer as ok,
+         percentile_disc(0.95) within group (order by a.duration_ms) as p95_ms
+  from ranked r
+  cross join lateral (
+    select result, duration_ms from webhook_attempts
+    where business_id = r.business_id and delivery_id = r.id
+    order by number desc
+    limit ${attemptsOfDelivery}
+  ) a
+  where r.place <= ${deliveriesOfRoute}
+  group by r.business_id, r.direction`
+
+/**
+ * Judges routes by the last attempts of each of their 200 newest deliveries, as far as those are among the 50,000 newest
+ * of all.
+ */
+export async function routePerformance(
+  knex: Knex,
+  routes: readonly RouteKey[],
+): Promise<(route: RouteKey) => RoutePerformance> {
+  if (routes.length === 0) return () => unknown
+  const { rows } = await knex.raw<{ rows: PerformanceRow[] }>(read, [
+    routes.map((route) => route.business_id),
+    routes.map((route) => route.direction),
+  ])
+  const found = new Map(
+    rows.map((row) => [nameOf(row), { attempts: row.attempts, successRate: row.ok / row.attempts, p95Ms: row.p95_ms }]),
+  )
+  return (route) => found.get(nameOf(route)) ?? unknown
+}
+
+const nameOf = ({ business_id: businessId, direction }: RouteKey): string => `${businessId} ${direction}`
