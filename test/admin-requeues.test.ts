@@ -6,6 +6,7 @@ import { countDeliveries } from '../src/outbox/count-deliveries.ts'
 import { pageSize } from '../src/outbox/delivery-walk.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { knexThatDiesAfter } from './helpers/dying-knex.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue } from './helpers/outbox.ts'
 
@@ -205,6 +206,15 @@ test('beyond its bounds a count is an estimate, and says so', async () => {
   })
 })
 
+/** 1,200 that have failed, in the order of their numbers. */
+const fillFailed = () =>
+  query(
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
+     select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'failed', now(),
+            timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
+     from generate_series(1, 1200) n`,
+  )
+
 describe('stop and resume', () => {
   /** Keeps the batch that comes to this delivery waiting until it is let go. */
   const hold = async (callSid: string) => {
@@ -212,15 +222,6 @@ describe('stop and resume', () => {
     await trx('webhook_outbox').where({ call_sid: callSid }).forUpdate().select('id')
     return { letGo: () => trx.rollback() }
   }
-  /** 1,200 that have failed, in the order of their numbers. */
-  const fillFailed = () =>
-    query(
-      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
-       select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'failed', now(),
-              timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
-       from generate_series(1, 1200) n`,
-    )
-
   test('a stop takes effect at the next batch, a resume goes on there, nothing twice', async () => {
     await fillFailed()
     const held = await hold('CA600')
@@ -295,6 +296,31 @@ test('a row that became something else while it was waited for is left as it is'
   await trx.commit()
   expect(await untilState(requeue.id, 'done')).toMatchObject({ matched: 1, requeued: 0, already_due: 0 })
   expect(await query('select status, version from webhook_outbox')).toEqual([{ status: 'delivered', version: 0 }])
+})
+
+test('cut off after any of its statements, it goes on as if it had not been', async () => {
+  await runner.stop()
+  const log = pino({ level: 'silent' })
+  let lastCut = ''
+  for (let n = 1; lastCut !== 'COMMIT;'; n++) {
+    await query('truncate webhook_outbox, requeues')
+    await fillFailed()
+    const { id } = await order({})
+    const { knex, statements } = knexThatDiesAfter(database.url, n)
+    const dying = new RequeueRunner({ knex, hints, log })
+    dying.start()
+    await eventually(`it is cut off after ${n} statements`, () => statements.length >= n)
+    await dying.stop()
+    lastCut = statements[n - 1] ?? ''
+    if ((await get(id)).state === 'failed') await post(`/${id}/resume`)
+    startRunner()
+    expect(await untilState(id, 'done')).toMatchObject({ matched: 1200, requeued: 1200 })
+    await runner.stop()
+    expect(await query('select distinct version, status from webhook_outbox')).toEqual([
+      { version: 1, status: 'pending' },
+    ])
+  }
+  startRunner()
 })
 
 describe('the list', () => {
