@@ -4,6 +4,7 @@ import { callWorkMetrics } from './admin/call-work-metrics.ts'
 import { createConsole } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
 import { Problem, problemAnswers } from './admin/problems.ts'
+import { countRefusedSignIns } from './admin/refused-sign-ins.ts'
 import { RequeueRunner } from './admin/requeue-runner.ts'
 import { startRetention } from './admin/retention.ts'
 import { adminRouter } from './admin/router.ts'
@@ -38,6 +39,7 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   ingress.start()
   const router = express.Router()
   router.use(ingress.router)
+  router.use(countRefusedSignIns(parts.metrics))
   router.use(adminRouter({ ...parts, queue }))
   const adminConsole = createConsole({ ...parts, queue })
   router.use(adminConsole.router)

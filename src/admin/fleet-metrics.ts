@@ -39,4 +39,9 @@ export function fleetMetrics(knex: Knex, metrics: Metrics): void {
     `Stored callbacks that belong to no business, counted to ${mostCounted}.`,
     ({ unmatchedCallbacks }) => unmatchedCallbacks,
   )
+  gauges.add(
+    'callbox_requeues_running',
+    'Orders to requeue many deliveries that are being worked on.',
+    ({ requeuesRunning }) => requeuesRunning,
+  )
 }

@@ -13,6 +13,7 @@ export interface FleetReading {
   routes: Record<'active' | 'failing' | 'parked', number>
   /** Counted to {@link mostCounted}. */
   unmatchedCallbacks: number
+  requeuesRunning: number
   beats: { id: string; beat: string }[]
 }
 
@@ -67,6 +68,7 @@ const readFleet = `
      from routes) as routes,
     (select count(*)::integer from (
        select from twilio_callbacks where state = 'unmatched' limit :mostCounted) counted) as "unmatchedCallbacks",
+    (select count(*)::integer from requeues where state = 'running') as "requeuesRunning",
     (select coalesce(json_agg(json_build_object('id', id, 'beat', beat::text)), '[]') from dispatchers) as beats`
 
 /** @throws Error when the database is away or takes longer than 4 s. */

@@ -95,6 +95,12 @@ export function createMetrics() {
       labelNames: ['step', 'kind'] as const,
       registers,
     }),
+    signInsRefused: new Counter({
+      name: 'callbox_admin_sign_ins_refused_total',
+      help: 'Requests to the admin API and sign-ins to the console that were refused for their token.',
+      labelNames: ['door'] as const,
+      registers,
+    }),
     callbacks: new Counter({
       name: 'callbox_callbacks_total',
       help: 'Twilio callbacks received, by kind and result: stored, forged, invalid or unavailable.',
