@@ -84,9 +84,15 @@ export function toBusiness(row: BusinessRow, sealer: Sealer, log: Logger): Busin
 
 /** Damage in one business must not hide the others, nor what else is known of it: then `null`. */
 function headerNames(row: BusinessRow, sealer: Sealer, log: Logger): string[] | null {
-  if (row.headers_sealed === null) return []
+  const headers = openHeaders(row, sealer, log)
+  return headers && Object.keys(headers)
+}
+
+/** Its own headers with their values, which are secret. `null`: they cannot be decrypted. */
+export function openHeaders(row: BusinessRow, sealer: Sealer, log: Logger): Record<string, string> | null {
+  if (row.headers_sealed === null) return {}
   try {
-    return Object.keys(JSON.parse(sealer.open(row.headers_sealed, sealedPlace.headers(row.business_id))))
+    return JSON.parse(sealer.open(row.headers_sealed, sealedPlace.headers(row.business_id)))
   } catch (error) {
     if (!(error instanceof SealError)) throw error
     const businessId = row.business_id

@@ -12,12 +12,12 @@ export function orderForm(response: Response, action: string, fields: Html, clas
 <input type="hidden" name="csrf" value="${visitOf(response).session.csrf}">${fields}</form>`
 }
 
-/** A choice; the first option is none of them. */
-export function select(name: string, label: string, options: readonly string[], chosen = ''): Html {
+/** A choice; the first option is none of them. @param none what that means. */
+export function select(name: string, label: string, options: readonly string[], chosen = '', none = 'any'): Html {
   const option = (value: string): Html =>
     html`<option value="${value}"${value === chosen ? html` selected` : ''}>${value.replaceAll('_', ' ')}</option>`
   return html`<label class="field"><span>${label}</span>
-<select name="${name}"><option value="">any</option>${options.map(option)}</select></label>`
+<select name="${name}"><option value="">${none}</option>${options.map(option)}</select></label>`
 }
 
 interface TextField {
@@ -39,5 +39,20 @@ export function textField({ name, label, value, hint, error, type, placeholder, 
 <input name="${name}" type="${type ?? 'text'}" value="${value ?? ''}" dir="auto" autocomplete="off"${
     placeholder ? html` placeholder="${placeholder}"` : ''
   }${required && html` required`}${error ? html` aria-invalid="true"` : ''}${told ? html` aria-describedby="${told}"` : ''}>
+${error && html`<span class="error" id="${name}-error">${error}</span>`}${hint && html`<span class="hint" id="${name}-hint">${hint}</span>`}</label>`
+}
+
+interface TextArea extends Pick<TextField, 'name' | 'label' | 'value' | 'hint' | 'error'> {
+  rows: number
+}
+
+/** Several lines of text. */
+export function textArea({ name, label, value, hint, error, rows }: TextArea): Html {
+  const told = [error && `${name}-error`, hint && `${name}-hint`].filter(Boolean).join(' ')
+  return html`<label class="field"><span>${label}</span>
+<textarea name="${name}" rows="${rows}" dir="auto" autocomplete="off" spellcheck="false"${error ? html` aria-invalid="true"` : ''}${
+    told ? html` aria-describedby="${told}"` : ''
+  }>
+${value ?? ''}</textarea>
 ${error && html`<span class="error" id="${name}-error">${error}</span>`}${hint && html`<span class="hint" id="${name}-hint">${hint}</span>`}</label>`
 }

@@ -1,0 +1,63 @@
+import { STATUS_CODES } from 'node:http'
+import type { AttemptRow } from '../../outbox/deliveries.ts'
+import type { WholeDelivery } from './delivery-reading.ts'
+import { type Html, html } from './html.ts'
+import { sentHeaders } from './sent-headers.ts'
+import { status } from './status.ts'
+import { count, duration, time } from './values.ts'
+import { visibleText } from './visible-text.ts'
+import { whatComesNext } from './what-comes-next.ts'
+
+/** Attempts that are shown unless all are asked for; the last ones. */
+const mostShown = 20
+/** Excerpts are cut here; see `dispatcher/post.ts`. */
+const excerptBytes = 2_048
+
+/** What was sent, what came back, how long each wait was, and what comes next; oldest first. */
+export function attemptTimeline(whole: WholeDelivery & { areAll: boolean }): Html {
+  const { delivery, attempts, areAll } = whole
+  const hidden = areAll ? 0 : Math.max(0, attempts.length - mostShown)
+  const shown = attempts.slice(hidden)
+  return html`<section class="card"><h2>What happened</h2>
+${hidden > 0 && html`<p><a href="/console/deliveries/${delivery.id}?attempts=all">Show ${count(hidden)} earlier attempts</a></p>`}
+<ol class="timeline">
+<li class="calm"><span class="dot" aria-hidden="true"></span><div><h3>Enqueued</h3> ${time(delivery.created_at)}</div></li>
+${shown.map((one, place) => attempt(one, shown[place + 1], whole))}
+${whatComesNext(whole)}
+</ol></section>`
+}
+
+function attempt(one: AttemptRow, next: AttemptRow | undefined, { delivery, business }: WholeDelivery): Html {
+  const { id, number, started_at: startedAt, duration_ms: durationMs, result, error } = one
+  const started = startedAt.toISOString()
+  const waited = next && next.started_at.getTime() - startedAt.getTime() - durationMs
+  return html`<li class="${result === 'ok' ? 'good' : 'bad'}" id="attempt-${id}"><span class="dot" aria-hidden="true"></span>
+<div>
+<div class="row"><h3>Attempt ${count(number)}</h3>${status(result)}<span class="took">after ${duration(durationMs)}</span></div>
+${time(started)}
+<dl class="facts">
+<dt>Sent</dt><dd><span class="muted">POST</span> <bdi class="mono url">${visibleText(one.url)}</bdi>${headers(sentHeaders(delivery.id, started, business?.header_names ?? null))}</dd>
+<dt>Came back</dt><dd>${answer(one)}${error !== null && html`<div class="error" dir="auto">${visibleText(error)}</div>`}${excerpt(one)}</dd>
+</dl>
+${waited !== undefined && html`<p class="waited">${waited < 0 ? 'another followed before it ended' : html`${duration(waited)} until the next`}</p>`}
+</div></li>`
+}
+
+function headers(sent: ReturnType<typeof sentHeaders>): Html {
+  return html`<details><summary>${sent.length} headers</summary><dl class="headers mono">${sent.map(
+    ({ name, value, note }) =>
+      html`<div><dt>${name}:</dt> <dd>${value === null ? html`<span class="muted">${note}</span>` : value}</dd></div>`,
+  )}</dl></details>`
+}
+
+function answer({ status_code: code }: AttemptRow): Html {
+  if (code === null) return html`<span class="muted">no answer</span>`
+  return html`<strong class="number">${code}</strong> ${STATUS_CODES[code] ?? ''}`
+}
+
+function excerpt({ response_excerpt: bytes, status_code: code }: AttemptRow): Html {
+  if (bytes === null) return code === null ? html`` : html`<div class="muted">without a body</div>`
+  const isCut = bytes.length >= excerptBytes
+  return html`<pre class="wrap excerpt" dir="auto">${visibleText(bytes.toString('utf8'))}</pre>
+${isCut && html`<div class="hint">The first ${count(excerptBytes)} bytes; what came after is not kept.</div>`}`
+}

@@ -1,0 +1,58 @@
+import express from 'express'
+import { listDeliveries } from '../../outbox/deliveries.ts'
+import { toDelivery } from '../delivery-records.ts'
+import { encodeCursor, pageOf } from '../paging.ts'
+import { deliveryListQuery, deliveryPath } from '../schemas/delivery.ts'
+import type { ConsoleParts } from './console.ts'
+import { deliveriesGiven, deliveryFilterForm } from './delivery-filter.ts'
+import { deliveryTable } from './delivery-table.ts'
+import { pager, queryOf, readFilter } from './filters.ts'
+import { type Html, html } from './html.ts'
+import { sendPage } from './page.ts'
+import { problemNotice } from './problem-pages.ts'
+
+const path = '/console/deliveries'
+
+/** `/console/deliveries`: what was sent, what waits, what failed. */
+export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Router {
+  const router = express.Router()
+  router.get('/deliveries', async (request, response) => {
+    const filter = readFilter(request, deliveryListQuery)
+    const { query, problem, given } = filter
+    // A receiver knows a delivery by its webhook-id, and whoever asks for it has that alone.
+    const searched = deliveryPath.safeParse({ id: given['call_sid']?.trim() })
+    if (searched.success) return response.redirect(303, `${path}/${searched.data.id}`)
+
+    const { limit, cursor, ...wanted } = query ?? { limit: 0 }
+    const rows = query === null ? [] : await listDeliveries(knex, wanted, limit + 1, cursor)
+    const page = pageOf(rows, limit, (row) => encodeCursor(row.place_time, row.id), toDelivery)
+    if (problem) response.status(problem.status)
+    sendPage(response, {
+      title: 'Deliveries',
+      place: 'deliveries',
+      actions: problem ? html`` : requeueLink(given),
+      body: html`${shortcuts(Date.now())}
+${deliveryFilterForm(filter, path, 'any')}
+${problem ? problemNotice(problem) : deliveryTable(page.items, 'No delivery matches.')}
+${pager(path, given, page.next_cursor)}`,
+    })
+  })
+  return router
+}
+
+const requeueLink = (given: Record<string, string>): Html =>
+  html`<a class="button" href="/console/requeues/new${queryOf(deliveriesGiven(given))}">Requeue all that match…</a>`
+
+/** What is looked for at night. */
+function shortcuts(now: number): Html {
+  const hourAgo = new Date(now - 3_600_000).toISOString()
+  const dayAgo = new Date(now - 86_400_000).toISOString()
+  const link = (name: string, fields: Record<string, string>): Html =>
+    html`<li><a href="${path}${queryOf(fields)}">${name}</a></li>`
+  return html`<ul class="shortcuts" aria-label="Often looked for">
+${link('Failed in the last hour', { status: 'failed', since: hourAgo })}
+${link('Failed in the last day', { status: 'failed', since: dayAgo })}
+${link('Skipped in the last day', { status: 'skipped', since: dayAgo })}
+${link('Pending', { status: 'pending' })}
+</ul>`
+}
