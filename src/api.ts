@@ -8,6 +8,7 @@ import { countRefusedSignIns } from './admin/refused-sign-ins.ts'
 import { RequeueRunner } from './admin/requeue-runner.ts'
 import { startRetention } from './admin/retention.ts'
 import { adminRouter } from './admin/router.ts'
+import { SignInLimit } from './admin/sign-in-limit.ts'
 import { RecordingQueue } from './calls/recording-queue.ts'
 import type { Config } from './config.ts'
 import type { HintSender } from './database/hints.ts'
@@ -40,8 +41,9 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   const router = express.Router()
   router.use(ingress.router)
   router.use(countRefusedSignIns(parts.metrics))
-  router.use(adminRouter({ ...parts, queue }))
-  const adminConsole = createConsole({ ...parts, queue })
+  const signIns = new SignInLimit(parts.config.adminTokens, parts.log)
+  router.use(adminRouter({ ...parts, queue, signIns }))
+  const adminConsole = createConsole({ ...parts, queue, signIns })
   router.use(adminConsole.router)
   router.use(() => {
     throw new Problem(404, 'there is no such path')

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import express, { type RequestHandler } from 'express'
+import { trustedProxies } from './admin/sign-in-limit.ts'
 import { type Config, ConfigError, type Role, requireSecrets } from './config.ts'
 import { HintSender } from './database/hints.ts'
 import { createKnex } from './database/knex.ts'
@@ -91,7 +92,7 @@ async function startRoles(
     response.status(503).type('application/problem+json')
     response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503 }))
   }
-  const app = express().disable('x-powered-by').disable('etag')
+  const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
   app.use(
     healthRouter(checks, metrics, () => {
       readyAskedAt = performance.now()

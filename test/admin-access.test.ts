@@ -1,5 +1,7 @@
-import { connect } from 'node:net'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { connect, Socket } from 'node:net'
+import { pino } from 'pino'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
+import { SignInLimit } from '../src/admin/sign-in-limit.ts'
 import { type AdminApi, operatorToken, otherToken, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 
@@ -104,4 +106,78 @@ describe('errors are problem details', () => {
     socket.destroy()
     expect((await api.send('GET', '/admin/businesses')).status).toBe(200)
   })
+})
+
+describe('failed sign-ins', () => {
+  /** Behind a proxy of this machine, so the address is what it says. */
+  const knock = (token: string, address: string) =>
+    api.send('GET', '/admin/businesses', undefined, {
+      authorization: `Bearer ${token}`,
+      'x-forwarded-for': address,
+    })
+  const fail = async (address: string, times: number): Promise<number[]> => {
+    const statuses: number[] = []
+    for (let n = 0; n < times; n++) statuses.push((await knock(`guess-${n}`, address)).status)
+    return statuses
+  }
+
+  test('ten within a minute, then 429 with Retry-After, for a right token too', async () => {
+    expect(await fail('198.51.100.1', 12)).toEqual([...Array(10).fill(401), 429, 429])
+    const answer = await knock(operatorToken, '198.51.100.1')
+    expect(answer.json).toEqual(problem(429))
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(60)
+    const lines = api.logs.filter((line) => line.includes('admin.sign_ins_refused'))
+    expect(lines.map((line) => JSON.parse(line).address)).toEqual(['198.51.100.1'])
+    expect(lines.join()).not.toContain('guess')
+  })
+
+  test('a right token from another address is never refused', async () => {
+    await fail('198.51.100.2', 20)
+    expect((await knock(operatorToken, '198.51.100.3')).status).toBe(200)
+  })
+
+  test('right tokens count as nothing', async () => {
+    for (let n = 0; n < 20; n++) expect((await knock(operatorToken, '198.51.100.4')).status).toBe(200)
+    expect(await fail('198.51.100.4', 9)).toEqual(Array(9).fill(401))
+    expect((await knock(operatorToken, '198.51.100.4')).status).toBe(200)
+  })
+
+  test('all at once are no more than one after the other', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => knock(`guess-${n}`, '198.51.100.5')))
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(10)
+  })
+
+  test('one host of IPv6 is its /64; IPv4 written as IPv6 is the same IPv4', async () => {
+    await fail('2001:db8:1:1::1', 10)
+    expect((await knock(operatorToken, '2001:db8:1:1:ffff::2')).status).toBe(429)
+    expect((await knock(operatorToken, '2001:db8:1:2::1')).status).toBe(200)
+    await fail('198.51.100.6', 10)
+    expect((await knock(operatorToken, '::ffff:198.51.100.6')).status).toBe(429)
+  })
+
+  test('of a chain of proxies only what ours wrote is believed', async () => {
+    await fail('198.51.100.7', 10)
+    expect((await knock(operatorToken, '203.0.113.1, 198.51.100.7, 10.0.0.1')).status).toBe(429)
+    expect((await knock(operatorToken, '198.51.100.7, 203.0.113.1')).status).toBe(200)
+    // What is no address is not believed either: then it is the proxy's own.
+    expect((await knock(operatorToken, 'unknown')).status).toBe(200)
+  })
+})
+
+test('the minute over, an address may try again', async () => {
+  vi.useFakeTimers()
+  try {
+    const limit = new SignInLimit([{ name: 'night', token: operatorToken }], pino({ level: 'silent' }))
+    const request = { ip: '198.51.100.8', socket: new Socket() }
+    for (let n = 0; n < 10; n++) expect(await limit.operatorFor('guess', request)).toBeNull()
+    await expect(limit.operatorFor(operatorToken, request)).rejects.toMatchObject({ status: 429 })
+    vi.advanceTimersByTime(59_000)
+    await expect(limit.operatorFor(operatorToken, request)).rejects.toMatchObject({ headers: { 'Retry-After': '1' } })
+    vi.advanceTimersByTime(1_000)
+    expect(await limit.operatorFor(operatorToken, request)).toBe('night')
+    expect(await limit.operatorFor(operatorToken, { ip: undefined, socket: new Socket() })).toBe('night')
+  } finally {
+    vi.useRealTimers()
+  }
 })

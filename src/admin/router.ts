@@ -1,5 +1,4 @@
 import express from 'express'
-import type { Config } from '../config.ts'
 import { auditRoutes } from './audit.ts'
 import { bearerAuthentication } from './authentication.ts'
 import { businessRoutes } from './businesses.ts'
@@ -10,15 +9,16 @@ import type { OperationParts } from './operations/operation-parts.ts'
 import { Problem, problemAnswers } from './problems.ts'
 import { requeueRoutes } from './requeues.ts'
 import { routeRoutes } from './routes.ts'
+import type { SignInLimit } from './sign-in-limit.ts'
 
 interface AdminParts extends OperationParts {
-  config: Pick<Config, 'adminTokens'>
+  signIns: SignInLimit
 }
 
 /** The admin API, below `/admin`; to be mounted at the root. */
 export function adminRouter(parts: AdminParts): express.Router {
   const admin = express.Router()
-  admin.use(bearerAuthentication(parts.config.adminTokens))
+  admin.use(bearerAuthentication(parts.signIns))
   admin.use(express.json({ limit: '256kb' }))
   admin.use(businessRoutes(parts))
   admin.use(callRoutes(parts))

@@ -2,6 +2,7 @@ import express from 'express'
 import { pino } from 'pino'
 import { afterAll } from 'vitest'
 import { adminRouter } from '../../src/admin/router.ts'
+import { SignInLimit, trustedProxies } from '../../src/admin/sign-in-limit.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
 import { Sealer } from '../../src/database/sealing.ts'
@@ -43,8 +44,8 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
     { name: 'day', token: otherToken },
     { name: 'night', token: operatorToken },
   ]
-  const app = express().disable('x-powered-by').disable('etag')
-  app.use(adminRouter({ config: { adminTokens }, knex: database.knex, sealer, queue, hints, log }))
+  const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
+  app.use(adminRouter({ signIns: new SignInLimit(adminTokens, log), knex: database.knex, sealer, queue, hints, log }))
   const server = await startLoopbackServer(app)
   afterAll(async () => {
     await server.close()

@@ -2,6 +2,7 @@ import express from 'express'
 import { pino } from 'pino'
 import { afterAll } from 'vitest'
 import { type ConsoleParts, createConsole } from '../../src/admin/console/console.ts'
+import { SignInLimit } from '../../src/admin/sign-in-limit.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
@@ -54,8 +55,9 @@ export async function startConsole(
   await queue.start()
   const hints = new HintSender(database.pool)
   const config = { adminTokens: consoleTokens, publicUrl: 'http://localhost:8080', ...settings }
+  const signIns = new SignInLimit(config.adminTokens, log)
   const app = express().disable('x-powered-by').disable('etag')
-  const { router, stop } = createConsole({ config, knex: database.knex, sealer, queue, hints, log })
+  const { router, stop } = createConsole({ config, signIns, knex: database.knex, sealer, queue, hints, log })
   app.use(router)
   const server = await startLoopbackServer(app)
   afterAll(async () => {

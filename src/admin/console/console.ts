@@ -2,6 +2,7 @@ import express from 'express'
 import type { Config } from '../../config.ts'
 import type { OperationParts } from '../operations/operation-parts.ts'
 import { Problem } from '../problems.ts'
+import type { SignInLimit } from '../sign-in-limit.ts'
 import { assetRoutes } from './assets.ts'
 import { auditPages } from './audit.ts'
 import { businessPage } from './business.ts'
@@ -25,6 +26,7 @@ import { genuineOnly, signedInOnly } from './signed-in.ts'
 
 export interface ConsoleParts extends OperationParts {
   config: Pick<Config, 'adminTokens' | 'publicUrl'>
+  signIns: SignInLimit
 }
 
 /** The console, below `/console`; its router is to be mounted at the root. `stop` ends what streams. */
@@ -39,7 +41,7 @@ export function createConsole(parts: ConsoleParts): { router: express.Router; st
   router.use(notStored)
   router.use(sameOriginOnly(config.publicUrl))
   router.use(express.urlencoded({ extended: false, limit: '256kb', parameterLimit: 500 }))
-  router.use(signInRoutes(sessions, cookies, log))
+  router.use(signInRoutes(parts.signIns, sessions, cookies, log))
   router.use(signedInOnly(sessions, cookies))
   router.use(genuineOnly(sessions))
   router.use(overview.router)

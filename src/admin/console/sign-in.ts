@@ -1,6 +1,7 @@
 import express from 'express'
 import { z } from 'zod'
 import type { Logger } from '../../telemetry/logger.ts'
+import type { SignInLimit } from '../sign-in-limit.ts'
 import type { Cookies } from './cookies.ts'
 import { html } from './html.ts'
 import { notice } from './notice.ts'
@@ -12,7 +13,7 @@ const longestToken = 1_000
 const form = z.object({ token: z.string().max(longestToken), next: z.string().catch('') })
 
 /** `/sign-in`, and `/sign-out`, which works without a session too. */
-export function signInRoutes(sessions: Sessions, cookies: Cookies, log: Logger): express.Router {
+export function signInRoutes(signIns: SignInLimit, sessions: Sessions, cookies: Cookies, log: Logger): express.Router {
   const router = express.Router()
 
   router.get('/sign-in', async (request, response) => {
@@ -24,17 +25,16 @@ export function signInRoutes(sessions: Sessions, cookies: Cookies, log: Logger):
   router.post('/sign-in', async (request, response) => {
     const given = form.safeParse(request.body ?? {})
     const next = ownPath(given.data?.next)
-    const cookie = given.success ? await sessions.begin(given.data.token.trim()) : null
+    const token = given.data?.token.trim() ?? ''
+    const operator = await signIns.operatorFor(token, request)
+    const cookie = operator && (await sessions.begin(token))
     if (cookie === null) {
       log.warn({ event: 'admin.sign_in_refused' }, 'a sign-in to the console was refused')
       response.status(401)
       return sendSignIn(response, next, 'This is not one of the tokens in ADMIN_TOKEN.')
     }
     cookies.setSession(response, cookie)
-    log.info(
-      { event: 'admin.signed_in', operator: (await sessions.read(cookie))?.operator },
-      'an operator signed in to the console',
-    )
+    log.info({ event: 'admin.signed_in', operator }, 'an operator signed in to the console')
     response.redirect(303, next)
   })
 
