@@ -11,7 +11,7 @@ beforeAll(async () => {
   api = await startAdminApi(database)
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, routes, webhook_outbox')
+  await database.pool.query('truncate businesses, routes, webhook_outbox, webhook_attempts')
 })
 
 const list = async (query = '') => (await api.send('GET', `/admin/routes${query}`)).json
@@ -31,6 +31,8 @@ const trouble = (business: string, state: string, direction = 'inbound') =>
   )
 
 describe('GET /admin/routes', () => {
+  const unknown = { recent_attempts: 0, success_rate: null, p95_ms: null }
+
   test('tells of each route its state, its URL, and what waits', async () => {
     await putBusiness(database, '1', { generic: 'https://e.example/generic' })
     await enqueue(database, '1', 'CA1')
@@ -56,19 +58,48 @@ describe('GET /admin/routes', () => {
           probe_at: expect.stringMatching(/Z$/),
           url: 'https://e.example/generic',
           waiting: 3,
+          recent_attempts: 0,
+          success_rate: null,
+          p95_ms: null,
           oldest_due_at: '2025-01-01T00:00:00.000Z',
         },
         {
           ...{ business_id: '1', direction: 'outbound', state: 'active', reason: null, since: null },
-          ...{ failing_since: null, probe_at: null, url: null, waiting: 0, oldest_due_at: null },
+          ...{ failing_since: null, probe_at: null, url: null, waiting: 0, oldest_due_at: null, ...unknown },
         },
         {
           ...{ business_id: '2', direction: 'outbound', state: 'active', reason: null, since: null },
           ...{ failing_since: null, probe_at: null, url: null, waiting: 1, oldest_due_at: expect.any(String) },
+          ...unknown,
         },
       ],
       next_cursor: null,
     })
+  })
+
+  test('judges each route by its own attempts, of its newest deliveries alone', async () => {
+    await putBusiness(database, '1', { inbound: 'https://e.example/' })
+    const attempt = (id: string, number: number, result: string, ms: number) =>
+      database.pool.query(
+        `insert into webhook_attempts (business_id, delivery_id, id, number, started_at, duration_ms, url, result)
+         values (1, $1, gen_random_uuid(), $2, now(), $3, 'https://e.example/', $4)`,
+        [id, number, ms, result],
+      )
+    // Older than the 200 newest ones.
+    const old = await enqueue(database, '1', 'CAold')
+    await attempt(old, 1, 'timeout', 15_000)
+    for (let n = 1; n <= 200; n++) {
+      const id = await enqueue(database, '1', `CA${n}`)
+      await attempt(id, 1, n % 4 === 0 ? 'http_error' : 'ok', n)
+    }
+    const outbound = await enqueue(database, '1', 'CAout', 'outbound')
+    await attempt(outbound, 1, 'connect', 3)
+    // Of one delivery the last ten count.
+    for (let number = 2; number <= 11; number++) await attempt(outbound, number, 'ok', 5)
+    expect((await list()).items).toMatchObject([
+      { direction: 'inbound', recent_attempts: 200, success_rate: 0.75, p95_ms: 190 },
+      { direction: 'outbound', recent_attempts: 10, success_rate: 1, p95_ms: 5 },
+    ])
   })
 
   test('counts what waits to 10000', async () => {

@@ -1,20 +1,7 @@
 import type { Knex } from 'knex'
-import type { Direction } from '../outbox/routing.ts'
+import type { RouteAnswer, RoutePerformance } from './schemas/route.ts'
 
-/** How a route's endpoint has answered of late. */
-export interface RoutePerformance {
-  /** How many attempts it is judged by. */
-  attempts: number
-  /** From 0 to 1; `null`: there was no attempt. */
-  successRate: number | null
-  /** The duration, in milliseconds, that 95 % of them did not exceed; `null`: there was no attempt. */
-  p95Ms: number | null
-}
-
-interface RouteKey {
-  business_id: string
-  direction: Direction
-}
+type RouteKey = Pick<RouteAnswer, 'business_id' | 'direction'>
 
 interface PerformanceRow extends RouteKey {
   attempts: number
@@ -27,7 +14,7 @@ const newestDeliveries = 50_000
 const deliveriesOfRoute = 200
 const attemptsOfDelivery = 10
 
-const unknown: RoutePerformance = { attempts: 0, successRate: null, p95Ms: null }
+const unknown: RoutePerformance = { recent_attempts: 0, success_rate: null, p95_ms: null }
 
 /**
  * No index has a route's attempts in the order of their times, and each one more would cost the dispatcher at every
@@ -73,7 +60,10 @@ export async function routePerformance(
     routes.map((route) => route.direction),
   ])
   const found = new Map(
-    rows.map((row) => [nameOf(row), { attempts: row.attempts, successRate: row.ok / row.attempts, p95Ms: row.p95_ms }]),
+    rows.map((row) => [
+      nameOf(row),
+      { recent_attempts: row.attempts, success_rate: row.ok / row.attempts, p95_ms: row.p95_ms },
+    ]),
   )
   return (route) => found.get(nameOf(route)) ?? unknown
 }

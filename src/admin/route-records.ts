@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import type { Direction } from '../outbox/routing.ts'
 import { type BusinessUrls, effectiveUrl } from './business-records.ts'
-import type { RouteAnswer, RouteListQuery } from './schemas/route.ts'
+import { routePerformance } from './route-performance.ts'
+import type { RouteAnswer, RouteListQuery, RouteState } from './schemas/route.ts'
 
 interface RouteRow extends BusinessUrls {
   business_id: string
@@ -65,7 +66,14 @@ export async function findRoute(knex: Knex, businessId: string, direction: Direc
   return row ?? null
 }
 
-export function toRoute(row: RouteRow): RouteAnswer {
+/** What is known of routes, in their order. */
+export async function toRoutes(knex: Knex, rows: readonly RouteRow[]): Promise<RouteAnswer[]> {
+  const performanceOf = await routePerformance(knex, rows)
+  return rows.map((row) => ({ ...toRouteState(row), ...performanceOf(row) }))
+}
+
+/** What is known of a route without looking at its attempts. */
+export function toRouteState(row: RouteRow): RouteState {
   return {
     business_id: row.business_id,
     direction: row.direction,

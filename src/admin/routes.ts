@@ -5,7 +5,7 @@ import { parkRoute, unparkRoute } from './operations/switch-route.ts'
 import { encodeCursor, pageOf } from './paging.ts'
 import { onlyMethods } from './problems.ts'
 import { readOptionalBody, readPath, readQuery } from './read-request.ts'
-import { listRoutes, toRoute } from './route-records.ts'
+import { listRoutes, toRoutes } from './route-records.ts'
 import { parkOrder, routeListQuery, routePath } from './schemas/route.ts'
 
 /** `GET /routes`, `POST /routes/{business_id}/{direction}/park` and `…/unpark`. */
@@ -15,7 +15,13 @@ export function routeRoutes(parts: OperationParts): express.Router {
   router.get('/routes', async (request, response) => {
     const query = readQuery(request, routeListQuery)
     const rows = await listRoutes(parts.knex, query, query.limit + 1)
-    response.json(pageOf(rows, query.limit, (row) => encodeCursor(row.business_id, row.direction), toRoute))
+    const page = pageOf(
+      rows,
+      query.limit,
+      (row) => encodeCursor(row.business_id, row.direction),
+      (row) => row,
+    )
+    response.json({ ...page, items: await toRoutes(parts.knex, page.items) })
   })
   router.all('/routes', onlyMethods('GET'))
 

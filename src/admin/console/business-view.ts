@@ -3,7 +3,7 @@ import type { Direction } from '../../outbox/routing.ts'
 import { effectiveUrl } from '../business-records.ts'
 import type { Problem } from '../problems.ts'
 import type { Business } from '../schemas/business.ts'
-import type { RouteAnswer } from '../schemas/route.ts'
+import type { RouteState } from '../schemas/route.ts'
 import { settingsFields } from './business-fields.ts'
 import { headerFields } from './business-headers.ts'
 import type { SettingsForm } from './business-settings.ts'
@@ -30,7 +30,7 @@ export interface Entered {
 export function businessPageOf(
   response: Response,
   business: Business,
-  routes: readonly RouteAnswer[],
+  routes: readonly RouteState[],
   entered: Entered,
 ): Page {
   const { business_id: id, name } = business
@@ -58,7 +58,7 @@ function sourceOf(direction: Direction, business: Business): string {
   return business.inbound_webhook_url === null ? 'the generic URL' : 'its inbound URL'
 }
 
-function endpoints(business: Business, routes: readonly RouteAnswer[]): Html {
+function endpoints(business: Business, routes: readonly RouteState[]): Html {
   const { business_id: id } = business
   const row = (direction: Direction): Html => {
     const url = effectiveUrl(direction, business)

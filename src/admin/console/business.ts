@@ -3,7 +3,7 @@ import { type BusinessRow, findBusiness, openHeaders, toBusiness } from '../busi
 import { changeBusiness } from '../operations/change-business.ts'
 import { Problem } from '../problems.ts'
 import { readFields, readPath } from '../read-request.ts'
-import { findRoute, toRoute } from '../route-records.ts'
+import { findRoute, toRouteState } from '../route-records.ts'
 import { businessChange, businessPath } from '../schemas/business.ts'
 import { mergeHeaders, readHeaderRows } from './business-headers.ts'
 import { inWords, ofForm, settingsForm, toChange, toSettingsForm } from './business-settings.ts'
@@ -32,7 +32,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
       findRoute(knex, row.business_id, 'outbound'),
     ])
     const business = toBusiness(row, sealer, log)
-    const routes = [inbound, outbound].flatMap((route) => (route === null ? [] : [toRoute(route)]))
+    const routes = [inbound, outbound].flatMap((route) => (route === null ? [] : [toRouteState(route)]))
     const shown = { settings: toSettingsForm(business), headerNames: [], part: null, problem: null, ...entered }
     sendPage(response, businessPageOf(response, business, routes, shown))
   }

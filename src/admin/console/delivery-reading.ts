@@ -2,10 +2,10 @@ import type { Knex } from 'knex'
 import { type AttemptRow, findDelivery, listAttempts } from '../../outbox/deliveries.ts'
 import { findBusiness, toBusiness } from '../business-records.ts'
 import { deliveryNotFound, toDelivery } from '../delivery-records.ts'
-import { findRoute, toRoute } from '../route-records.ts'
+import { findRoute, toRouteState } from '../route-records.ts'
 import type { Business } from '../schemas/business.ts'
 import type { DeliveryAnswer } from '../schemas/delivery.ts'
-import type { RouteAnswer } from '../schemas/route.ts'
+import type { RouteState } from '../schemas/route.ts'
 import type { ConsoleParts } from './console.ts'
 
 /** A delivery with all that its page tells. */
@@ -16,7 +16,7 @@ export interface WholeDelivery {
   /** The last 1000, oldest first. */
   attempts: AttemptRow[]
   /** `null`: there is none yet. */
-  route: RouteAnswer | null
+  route: RouteState | null
   /** `null`: it is not known. */
   business: Business | null
 }
@@ -37,7 +37,7 @@ export async function readWholeDelivery(
     delivery: toDelivery(row),
     payload: row.payload,
     attempts,
-    route: route && toRoute(route),
+    route: route && toRouteState(route),
     business: business && toBusiness(business, sealer, log),
   }
 }

@@ -30,19 +30,17 @@ of each route, as far as those are among the 50,000 newest of all.</p>`
 function row(route: ShownRoute): Html {
   return html`<tr>
 <th scope="row" data-label="Route"><span><a href="${pathOf(route)}">${route.business_id} ${route.direction}</a>
-${route.name !== '' && html`<bdi class="muted name">${route.name}</bdi>`}</span></th>
+${route.name !== '' && html`<span class="muted name"><bdi>${route.name}</bdi></span>`}</span></th>
 <td data-label="State"><div>${status(route.state)}${trouble(route)}</div></td>
 <td data-label="Endpoint" class="endpoint"><span class="mono">${route.url ?? html`<span class="muted">none: skipped</span>`}</span></td>
 <td data-label="Waiting"><div><span class="number">${waitingOf(route)}</span>${oldest(route)}</div></td>
-<td data-label="Success" class="number">${successOf(route.performance)}</td>
-<td data-label="p95" class="number">${p95Of(route.performance)}</td>
+<td data-label="Success" class="number">${successOf(route)}</td>
+<td data-label="p95" class="number">${p95Of(route)}</td>
 </tr>`
 }
 
 const oldest = ({ oldest_due_at: at }: ShownRoute): Html =>
-  at === null
-    ? html``
-    : html`<p class="muted">the oldest due <time datetime="${at}" title="${at}">${ago(at)}</time></p>`
+  at === null ? html`` : html`<p class="muted due">due <time datetime="${at}" title="${at}">${ago(at)}</time></p>`
 
 function trouble({ state, reason, since }: ShownRoute): Html {
   if (state === 'active') return html``

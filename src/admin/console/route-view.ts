@@ -1,5 +1,4 @@
 import type { Response } from 'express'
-import type { RoutePerformance } from '../route-performance.ts'
 import type { RouteAnswer } from '../schemas/route.ts'
 import { orderForm } from './forms.ts'
 import { type Html, html } from './html.ts'
@@ -9,11 +8,9 @@ import { count, duration, none, time } from './values.ts'
 
 export const routesPath = '/console/routes'
 
-/** A route and what a page tells about it besides. */
+/** A route and the name of its business. */
 export interface ShownRoute extends RouteAnswer {
-  /** Of its business. */
   name: string
-  performance: RoutePerformance
 }
 
 type RouteKey = Pick<RouteAnswer, 'business_id' | 'direction'>
@@ -26,11 +23,11 @@ const waitingCountedTo = 10_000
 export const waitingOf = (route: RouteAnswer): string => count(route.waiting, waitingCountedTo)
 
 /** 99.95 % is not 100 %. */
-export function successOf({ successRate }: RoutePerformance): Html | string {
-  return successRate === null ? none : `${Math.floor(successRate * 1_000) / 10} %`
+export function successOf({ success_rate: rate }: RouteAnswer): Html | string {
+  return rate === null ? none : `${Math.floor(rate * 1_000) / 10} %`
 }
 
-export const p95Of = ({ p95Ms }: RoutePerformance): Html | string => (p95Ms === null ? none : duration(p95Ms))
+export const p95Of = ({ p95_ms: ms }: RouteAnswer): Html | string => (ms === null ? none : duration(ms))
 
 /** One route: what is known of it, and its switch. */
 export function routePage(response: Response, route: ShownRoute): Page {
@@ -51,8 +48,8 @@ ${route.probe_at !== null && html`<dt>Next probe</dt><dd>${time(route.probe_at)}
 <dt>Endpoint</dt><dd class="mono">${route.url ?? html`none: its deliveries are skipped`}</dd>
 <dt>Waiting</dt><dd>${waitingOf(route)}</dd>
 <dt>Due the longest</dt><dd>${time(route.oldest_due_at)}</dd>
-<dt>Success</dt><dd>${successOf(route.performance)} ${sample(route.performance)}</dd>
-<dt>p95 of the answers</dt><dd>${p95Of(route.performance)}</dd>
+<dt>Success</dt><dd>${successOf(route)} ${sample(route)}</dd>
+<dt>p95 of the answers</dt><dd>${p95Of(route)}</dd>
 </dl></section>
 ${switchCard(response, route)}
 <section class="row" aria-label="More about it">
@@ -63,7 +60,7 @@ ${switchCard(response, route)}
   }
 }
 
-const sample = ({ attempts }: RoutePerformance): Html =>
+const sample = ({ recent_attempts: attempts }: RouteAnswer): Html =>
   attempts === 0
     ? html`<span class="muted">no attempt for any of the newest deliveries</span>`
     : html`<span class="muted">of the last ${count(attempts)} ${attempts === 1 ? 'attempt' : 'attempts'}</span>`

@@ -3,8 +3,7 @@ import { parkRoute, unparkRoute } from '../operations/switch-route.ts'
 import { encodeCursor, pageOf } from '../paging.ts'
 import { Problem } from '../problems.ts'
 import { readPath } from '../read-request.ts'
-import { routePerformance } from '../route-performance.ts'
-import { findRoute, listRoutes, toRoute } from '../route-records.ts'
+import { findRoute, listRoutes, toRoutes } from '../route-records.ts'
 import { parkOrder, type RouteAnswer, routeListQuery, routePath } from '../schemas/route.ts'
 import { businessNames } from './business-names.ts'
 import type { ConsoleParts } from './console.ts'
@@ -26,8 +25,13 @@ export function routePages(parts: ConsoleParts): express.Router {
     const filter = readFilter(request, routeListQuery)
     const { query, problem, given } = filter
     const rows = query === null ? [] : await listRoutes(knex, query, query.limit + 1)
-    const page = pageOf(rows, query?.limit ?? 0, (row) => encodeCursor(row.business_id, row.direction), toRoute)
-    const routes = await shown(page.items)
+    const page = pageOf(
+      rows,
+      query?.limit ?? 0,
+      (row) => encodeCursor(row.business_id, row.direction),
+      (row) => row,
+    )
+    const routes = await shown(await toRoutes(knex, page.items))
     if (problem) response.status(problem.status)
     sendPage(response, {
       title: 'Routes',
@@ -41,7 +45,7 @@ ${pager(routesPath, given, page.next_cursor)}`,
     const { business_id: businessId, direction } = readPath(request, routePath)
     const row = await findRoute(knex, businessId, direction)
     if (row === null) throw new Problem(404, `there is no ${direction} route of business ${businessId}`)
-    const [route] = await shown([toRoute(row)])
+    const [route] = await shown(await toRoutes(knex, [row]))
     if (route !== undefined) sendPage(response, routePage(response, route))
   })
 
@@ -59,14 +63,11 @@ ${pager(routesPath, given, page.next_cursor)}`,
   })
 
   async function shown(answers: readonly RouteAnswer[]): Promise<ShownRoute[]> {
-    const [nameOf, performanceOf] = await Promise.all([
-      businessNames(
-        knex,
-        answers.map((route) => route.business_id),
-      ),
-      routePerformance(knex, answers),
-    ])
-    return answers.map((route) => ({ ...route, name: nameOf(route.business_id), performance: performanceOf(route) }))
+    const nameOf = await businessNames(
+      knex,
+      answers.map((route) => route.business_id),
+    )
+    return answers.map((route) => ({ ...route, name: nameOf(route.business_id) }))
   }
   return router
 }

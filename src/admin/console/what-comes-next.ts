@@ -1,5 +1,5 @@
 import type { DeliveryAnswer } from '../schemas/delivery.ts'
-import type { RouteAnswer } from '../schemas/route.ts'
+import type { RouteState } from '../schemas/route.ts'
 import type { WholeDelivery } from './delivery-reading.ts'
 import { type Html, html } from './html.ts'
 import { time } from './values.ts'
@@ -18,7 +18,7 @@ export function whatComesNext({ delivery, route }: WholeDelivery): Html {
 ${text}</div></li>`
 }
 
-function pending(delivery: DeliveryAnswer, route: RouteAnswer | null): Next {
+function pending(delivery: DeliveryAnswer, route: RouteState | null): Next {
   const { business_id: business, direction, due_at: dueAt } = delivery
   const routeLink = html`<a href="/console/routes/${business}/${direction}">its route</a>`
   const why = route?.reason && html`: <bdi>${visibleText(route.reason)}</bdi>`
@@ -47,7 +47,7 @@ ${route.probe_at !== null && html`<p class="muted">Next probe ${time(route.probe
   }
 }
 
-function ended({ status, reason, finished_at: at }: DeliveryAnswer, route: RouteAnswer | null): Next {
+function ended({ status, reason, finished_at: at }: DeliveryAnswer, route: RouteState | null): Next {
   const told = reason !== null && html`<p dir="auto">${visibleText(reason)}</p>`
   if (status === 'delivered') return { tone: 'good', title: 'Delivered', text: time(at) }
   if (status === 'failed')

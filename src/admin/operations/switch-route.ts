@@ -5,7 +5,7 @@ import type { Direction } from '../../outbox/routing.ts'
 import { maskPhone } from '../../telemetry/logger.ts'
 import { recordAct } from '../audit-records.ts'
 import { Problem } from '../problems.ts'
-import { findRoute, toRoute } from '../route-records.ts'
+import { findRoute, toRoutes } from '../route-records.ts'
 import type { RouteAnswer } from '../schemas/route.ts'
 import type { OperationParts } from './operation-parts.ts'
 
@@ -53,18 +53,21 @@ export async function unparkRoute(
   return route
 }
 
-function switchRoute(
+async function switchRoute(
   knex: Knex,
   { businessId, direction }: RouteKey,
   change: (trx: Knex.Transaction) => Promise<boolean>,
 ): Promise<{ changed: boolean; route: RouteAnswer }> {
-  return knex.transaction(async (trx) => {
+  const { changed, row } = await knex.transaction(async (trx) => {
     const business = await trx('businesses').where({ business_id: businessId }).first('business_id')
     if (business === undefined) throw new Problem(404, `there is no business ${businessId}`)
     await ensureRoutes(trx, businessId, [direction])
     const changed = await change(trx)
     const row = await findRoute(trx, businessId, direction)
     if (row === null) throw new Error('a route is gone within its own change')
-    return { changed, route: toRoute(row) }
+    return { changed, row }
   })
+  const [route] = await toRoutes(knex, [row])
+  if (route === undefined) throw new Error('a route was described without an answer')
+  return { changed, route }
 }

@@ -33,6 +33,13 @@ export const route = z.object({
   probe_at: time.nullable().describe('when the open breaker lets the next delivery through'),
   url: z.string().nullable().describe('where its deliveries go; null: nowhere, they are skipped'),
   waiting: z.int().describe('pending deliveries, due or not; counted to 10000'),
+  recent_attempts: z
+    .int()
+    .describe(
+      'what success_rate and p95_ms are of: attempts for its 200 newest deliveries, if among the 50000 newest of all',
+    ),
+  success_rate: z.number().nullable().describe('from 0 to 1; null without recent attempts'),
+  p95_ms: z.int().nullable().describe('what 95 % of the recent attempts did not exceed; null without any'),
   oldest_due_at: time.nullable().describe('since when the one that is due the longest has been so; null: none is'),
 })
 
@@ -40,3 +47,5 @@ export const routeList = listOf(route)
 
 export type RouteListQuery = z.infer<typeof routeListQuery>
 export type RouteAnswer = z.infer<typeof route>
+export type RoutePerformance = Pick<RouteAnswer, 'recent_attempts' | 'success_rate' | 'p95_ms'>
+export type RouteState = Omit<RouteAnswer, keyof RoutePerformance>
