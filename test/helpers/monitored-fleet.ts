@@ -1,0 +1,168 @@
+import { openAiErrors } from '../../src/demo/openai-errors.ts'
+import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import { sendReply } from '../../src/demo/scripted-answers.ts'
+import type { TwilioCall } from '../../src/demo/twilio-call.ts'
+import { callStatusParams, postCallback } from '../../src/demo/twilio-callbacks.ts'
+import { twilioNotFound } from '../../src/demo/twilio-stand-in.ts'
+import { putBusiness } from './businesses.ts'
+import type { TestDatabase } from './database.ts'
+import { account, newWords, type Stage, setStage } from './pipeline.ts'
+import { type ServiceProcess, spawnService } from './service-process.ts'
+
+const publicUrl = 'https://callbox.example'
+const healthy = Array.from({ length: 8 }, (_, n) => String(n + 1))
+const flaky = '20'
+const dead = '21'
+const gone = '22'
+
+/** A process of Callbox with the address of its metrics. */
+export interface Scraped extends ServiceProcess {
+  target: string
+}
+
+/** All roles as processes of their own, with receivers, Twilio and OpenAI on loopback, and load that goes on. */
+export class MonitoredFleet {
+  readonly api: Scraped
+  readonly worker: Scraped
+  readonly dispatchers: Scraped[]
+  readonly #database: TestDatabase
+  readonly #receiver: Receiver
+  readonly #stage: Stage
+  #producing: NodeJS.Timeout | null = null
+  #produced = 0
+
+  private constructor(
+    database: TestDatabase,
+    receiver: Receiver,
+    stage: Stage,
+    processes: { api: Scraped; worker: Scraped; dispatchers: Scraped[] },
+  ) {
+    this.#database = database
+    this.#receiver = receiver
+    this.#stage = stage
+    this.api = processes.api
+    this.worker = processes.worker
+    this.dispatchers = processes.dispatchers
+  }
+
+  static async start(database: TestDatabase): Promise<MonitoredFleet> {
+    const receiver = await startReceiver()
+    const stage = await setStage(database)
+    for (const business of [...healthy, flaky, dead, gone]) {
+      const url = `${receiver.url}/${business}`
+      const secret = await putBusiness(database, business, { inbound: url, outbound: url })
+      receiver.endpoint(`/${business}`, secret)
+    }
+    const settings = {
+      ...stage.environment,
+      PORT: '0',
+      PUBLIC_URL: publicUrl,
+      ADMIN_TOKEN: 'a-token-for-monitoring',
+      // Five failures in a row open a breaker: a delivery can be given up before.
+      WEBHOOK_RETRY_SCHEDULE: '250ms,500ms,500ms',
+    }
+    const spawned = [['api'], ['worker'], ['dispatcher'], ['dispatcher']].map(async (roles) => {
+      const service = spawnService(roles, database.url, settings)
+      const { port } = await service.untilLogged('service.listening')
+      await service.ready()
+      return { ...service, target: `127.0.0.1:${port}` }
+    })
+    const [api, worker, ...dispatchers] = await Promise.all(spawned)
+    if (api === undefined || worker === undefined) throw new Error('a process is missing')
+    return new MonitoredFleet(database, receiver, stage, { api, worker, dispatchers })
+  }
+
+  /** By the job that scrapes them. */
+  get targets(): Record<string, string[]> {
+    return {
+      'callbox-api': [this.api.target],
+      'callbox-worker': [this.worker.target],
+      'callbox-dispatcher': this.dispatchers.map(({ target }) => target),
+    }
+  }
+
+  /** Events for one business after the other, in both directions, some of another type, until the end. */
+  produce(): void {
+    this.#producing = setInterval(() => {
+      this.#produced += 1
+      const business = healthy[this.#produced % healthy.length] ?? ''
+      this.enqueue(business, this.#produced % 3 === 0 ? 'outbound' : 'inbound').catch(() => undefined)
+      if (this.#produced % 2 === 0) this.enqueue(flaky, 'inbound').catch(() => undefined)
+    }, 25)
+  }
+
+  async enqueue(business: string, direction: string): Promise<void> {
+    const event = this.#produced % 5 === 0 ? 'order.shipped' : 'call.completed'
+    const values = [business, crypto.randomUUID(), event, direction]
+    await this.#database.pool.query(`select callbox_enqueue($1, $2, $3, $4, '{}')`, values)
+  }
+
+  /** One receiver answers every other POST with 500, one all of them, and one has gone. */
+  async breakReceivers(): Promise<void> {
+    const { answers } = this.#receiver
+    let posts = 0
+    answers.always(`/${flaky}`, (_request, response) => {
+      posts += 1
+      sendReply(response, { status: posts % 2 === 0 ? 200 : 500 })
+    })
+    answers.always(`/${dead}`, { status: 500 })
+    answers.always(`/${gone}`, { status: 410 })
+    for (const business of [dead, dead, dead, dead, gone]) await this.enqueue(business, 'inbound')
+  }
+
+  async record(calls: number): Promise<void> {
+    for (let n = 0; n < calls; n += 1) await this.#stage.record(newWords())
+  }
+
+  /** One call that fails for good, one whose recording comes late, callbacks that are forged or nobody's, a guess. */
+  async breakCalls(): Promise<void> {
+    const { twilio, openai } = this.#stage
+    openai.answers.queue('/audio/transcriptions', openAiErrors.badAudio)
+    await this.record(1)
+    const late = await this.#stage.record(newWords())
+    twilio.answers.queue(late.recordingSid, twilioNotFound)
+
+    const params = callStatusParams(account, nobodysCall)
+    const url = `${publicUrl}/webhook/call_status`
+    for (const token of [account.authToken, 'not-our-token']) {
+      await postCallback(token, url, params, `http://${this.api.target}`)
+    }
+    await fetch(`http://${this.api.target}/admin/routes`, { headers: { authorization: 'Bearer a-guess' } })
+  }
+
+  /** The language model refuses the key from now on, and calls come. */
+  async refuseKey(): Promise<void> {
+    this.#stage.openai.answers.always('/chat/completions', openAiErrors.badKey)
+    await this.record(2)
+  }
+
+  /** What waits to be delivered or transcribed has waited for an hour. */
+  async age(): Promise<void> {
+    const { pool } = this.#database
+    await pool.query(
+      `update webhook_outbox set due_at = now() - interval '1 hour' where status = 'pending' and attempt_count = 0`,
+    )
+    await pool.query(
+      `update pgboss.job set start_after = now() - interval '1 hour' where state in ('created', 'retry')`,
+    )
+  }
+
+  async stop(): Promise<void> {
+    if (this.#producing) clearInterval(this.#producing)
+    for (const service of [this.api, this.worker, ...this.dispatchers]) {
+      if (!service.hasExited()) service.signal('SIGKILL')
+      await service.exited()
+    }
+    await this.#receiver.close()
+  }
+}
+
+const nobodysCall: TwilioCall = {
+  callSid: `CA${'0'.repeat(31)}1`,
+  direction: 'inbound',
+  from: '+972501234567',
+  to: '+97237654321',
+  startedAt: new Date('2025-12-10T14:23:19Z'),
+  durationSec: 26,
+  recordingSid: `RE${'0'.repeat(31)}1`,
+}
