@@ -102,6 +102,15 @@ describe('GET /admin/routes', () => {
     ])
   })
 
+  test('says what a filter takes', async () => {
+    const { status, json } = await api.send('GET', '/admin/routes?business_id=x&state=lost')
+    expect(status).toBe(400)
+    expect(json.errors).toEqual([
+      { field: 'state', detail: 'got "lost"; takes active, failing or parked' },
+      { field: 'business_id', detail: 'got "x"; takes a whole number from 1 to 9223372036854775807' },
+    ])
+  })
+
   test('counts what waits to 10000', async () => {
     await database.pool.query(`insert into routes (business_id, direction) values (3, 'inbound')`)
     await database.pool.query(

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { Problem } from './problems.ts'
 import type { ProblemField } from './schemas/problem.ts'
 
@@ -60,8 +60,15 @@ function explain(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodObject, e
   if (issue.path.length === 0) return [{ field: '', detail: `got ${describe(input, false)}; takes a JSON object` }]
   const name = String(issue.path[0])
   const value = issue.path.reduce<unknown>((at, key) => (isObject(at) ? at[String(key)] : undefined), input)
-  const takes = schema.shape[name]?.description ?? issue.message
+  const takes = descriptionOf(schema.shape[name]) ?? issue.message
   return [{ field: fieldName(issue.path), detail: `got ${describe(value, echo)}; takes ${takes}` }]
+}
+
+/** An optional field takes what the required one does. */
+function descriptionOf(field: z.core.$ZodType | undefined): string | undefined {
+  if (!(field instanceof z.ZodType)) return undefined
+  if (field.description !== undefined) return field.description
+  return field instanceof z.ZodOptional ? descriptionOf(field.unwrap()) : undefined
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
