@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { placeTime, type TimePlace } from '../database/time-place.ts'
 import { matchingDeliveries } from './deliveries.ts'
-import { pageSize, type Walk, walkPage, walkStart, walkValues } from './delivery-walk.ts'
+import { isLastPage, pageSize, type Walk, walkPage, walkStart, walkValues } from './delivery-walk.ts'
 
 export interface DeliveryCount {
   /** How many match, or an estimate. */
@@ -21,7 +21,7 @@ interface Bounds {
 interface PageRow {
   place_time: string | null
   place_id: string | null
-  page_length: number
+  looked_at: number
   matched: number
   oldest: { business_id: string; id: string }[]
 }
@@ -33,7 +33,7 @@ const pageSql = (walk: Walk): string => `
   select
     (select ${placeTime('created_at')} from reached) as place_time,
     (select id from reached) as place_id,
-    (select count(*)::integer from page) as page_length,
+    (select n from looked_at) as looked_at,
     (select count(*)::integer from matching) as matched,
     (select coalesce(json_agg(json_build_object('business_id', business_id::text, 'id', id)), '[]')
      from (select business_id, id from matching order by created_at, id limit ${examples}) first) as oldest`
@@ -51,7 +51,8 @@ export async function countDeliveries(knex: Knex, walk: Walk, { most, withinMs }
     const page = await countPage(knex, walk, place)
     count += page.matched
     oldest.push(...page.oldest.map(({ business_id, id }) => ({ businessId: business_id, id })))
-    const isLast = page.page_length < pageSize || page.place_time === null || page.place_id === null
+    const isLast =
+      isLastPage(page.matched === pageSize, page.looked_at) || page.place_time === null || page.place_id === null
     place = isLast ? null : { createdAt: page.place_time ?? '', id: page.place_id ?? '' }
   }
   if (place === null) return { count, isExact: true, oldest: oldest.slice(0, examples) }

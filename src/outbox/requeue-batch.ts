@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { placeTime, type TimePlace } from '../database/time-place.ts'
-import { pageSize, type Walk, walkPage, walkValues } from './delivery-walk.ts'
+import { isLastPage, type Walk, walkPage, walkValues } from './delivery-walk.ts'
 import { canBeRequeued, tryAnew } from './requeue.ts'
 import type { Direction } from './routing.ts'
 
@@ -26,7 +26,6 @@ export interface RequeuedBatch {
 interface BatchRow {
   place_time: string | null
   place_id: string | null
-  page_length: number
   examined: number
   matched: number
   requeued: number
@@ -71,9 +70,7 @@ const requeueNext = (walk: Walk): string => `
   select
     (select ${placeTime('created_at')} from reached) as place_time,
     (select id from reached) as place_id,
-    (select count(*)::integer from page) as page_length,
-    (select count(*)::integer from page, reached
-     where (page.created_at, page.id) <= (reached.created_at, reached.id)) as examined,
+    (select n from looked_at) as examined,
     (select count(*)::integer from matching) as matched,
     (select count(*)::integer from changed) as requeued,
     (select count(*)::integer from matching where not is_gone and status = 'pending' and due_at <= now()) as already_due,
@@ -88,7 +85,7 @@ export async function requeueBatch(trx: Knex.Transaction, walk: Walk, from: Time
   const routes = row.routes.map(({ business_id, direction }) => ({ businessId: business_id, direction }))
   return {
     reached: row.place_time === null || row.place_id === null ? null : { createdAt: row.place_time, id: row.place_id },
-    isLast: row.page_length < pageSize && row.matched < batchSize,
+    isLast: isLastPage(row.matched === batchSize, row.examined),
     examined: row.examined,
     matched: row.matched,
     requeued: row.requeued,
