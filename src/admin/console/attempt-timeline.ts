@@ -33,8 +33,7 @@ function attempt(one: AttemptRow, next: AttemptRow | undefined, { delivery, busi
   const waited = next && next.started_at.getTime() - startedAt.getTime() - durationMs
   return html`<li class="${result === 'ok' ? 'good' : 'bad'}" id="attempt-${id}"><span class="dot" aria-hidden="true"></span>
 <div>
-<div class="row"><h3>Attempt ${count(number)}</h3>${status(result)}<span class="took">after ${duration(durationMs)}</span></div>
-${time(started)}
+<div class="row"><h3>Attempt ${count(number)}</h3>${status(result)}<span class="took">after ${duration(durationMs)}</span><span class="when">${time(started)}</span></div>
 <dl class="facts">
 <dt>Sent</dt><dd><span class="muted">POST</span> <bdi class="mono url">${visibleText(one.url)}</bdi>${headers(sentHeaders(delivery.id, started, business?.header_names ?? null))}</dd>
 <dt>Came back</dt><dd>${answer(one)}${error !== null && html`<div class="error" dir="auto">${visibleText(error)}</div>`}${excerpt(one)}</dd>

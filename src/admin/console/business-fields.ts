@@ -22,10 +22,11 @@ export function settingsFields(form: SettingsForm, problem: Problem | null): Htm
   return html`<fieldset><legend>Business</legend><div class="fields">
 ${textField({ ...given('name'), label: 'Name' })}
 ${languageField(form.language, errorOf(problem, 'language'))}
+</div><div class="fields">
 ${textArea({ ...given('phone_numbers'), label: 'Phone numbers', rows: 4, hint: 'One a line, with country code, such as +972501234567. A call belongs to the business whose number it called, or called from.' })}
 ${textArea({ ...given('service_categories'), label: 'Service categories', rows: 4, hint: 'One a line; a call is put into one of them. Without any, its category stays empty.' })}
 </div></fieldset>
-<fieldset><legend>Endpoints</legend><div class="fields">
+<fieldset><legend>Endpoints</legend><div class="fields one">
 ${textField({ ...given('inbound_webhook_url'), label: 'Inbound webhook URL', hint: 'Where events of inbound calls go; without it, to the generic URL.' })}
 ${textField({ ...given('generic_webhook_url'), label: 'Generic webhook URL', hint: 'For inbound calls when they have no URL of their own. Never for outbound calls.' })}
 ${textField({ ...given('outbound_webhook_url'), label: 'Outbound webhook URL', hint: 'Where events of outbound calls go; without it they are skipped.' })}

@@ -77,7 +77,7 @@ export function headerFields(names: readonly string[] | null, entered: readonly 
 </tr>`
   })
   return html`${error !== null && html`<p class="error" role="alert">${error}</p>`}
-<div class="table cards plain-table"><table>
+<div class="table cards"><table>
 <thead><tr><th scope="col">Name</th><th scope="col">Value</th><th scope="col">Remove</th></tr></thead>
 <tbody>${known}${fresh}</tbody></table></div>`
 }

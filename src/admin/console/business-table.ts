@@ -2,6 +2,7 @@ import { effectiveUrl } from '../business-records.ts'
 import type { Business } from '../schemas/business.ts'
 import { type Html, html } from './html.ts'
 import { count, none, time } from './values.ts'
+import { visibleText } from './visible-text.ts'
 
 const mostNumbers = 2
 
@@ -11,7 +12,7 @@ export function businessTable(businesses: readonly Business[]): Html {
     return html`<p class="card empty">There is no business yet. <a href="/console/businesses/new">Create the first one</a>.</p>`
   }
   return html`<div class="table cards rows"><table>
-<thead><tr><th scope="col">Business</th><th scope="col">Name</th><th scope="col">Phone numbers</th>
+<thead><tr><th scope="col">Business</th><th scope="col">Phone numbers</th>
 <th scope="col">Inbound goes to</th><th scope="col">Outbound goes to</th><th scope="col">Changed</th></tr></thead>
 <tbody>${businesses.map(row)}</tbody>
 </table></div>`
@@ -20,8 +21,8 @@ export function businessTable(businesses: readonly Business[]): Html {
 function row(business: Business): Html {
   const { business_id: id, name } = business
   return html`<tr>
-<th scope="row" data-label="Business"><a class="opens" href="/console/businesses/${id}">${id}</a></th>
-<td data-label="Name"><span dir="auto">${name || none}</span></td>
+<th scope="row" data-label="Business"><div><a class="opens" href="/console/businesses/${id}">${name === '' ? id : html`<bdi>${visibleText(name)}</bdi>`}</a>
+${name !== '' && html`<span class="muted name">${id}</span>`}</div></th>
 <td data-label="Phone numbers">${numbers(business.phone_numbers)}</td>
 <td data-label="Inbound goes to" class="endpoint">${endpoint(effectiveUrl('inbound', business))}</td>
 <td data-label="Outbound goes to" class="endpoint">${endpoint(effectiveUrl('outbound', business))}</td>

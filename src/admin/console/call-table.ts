@@ -21,7 +21,7 @@ function row(call: ListedCall): Html {
 ${error !== null && html`<div class="reason" dir="auto">${visibleText(error)}</div>`}</div></th>
 <td data-label="CallSid"><bdi class="mono sid">${visibleText(sid)}</bdi></td>
 <td data-label="Business"><div><a href="/console/businesses/${business}">${business}</a><div class="muted">${direction ?? 'direction not known'}</div></div></td>
-<td data-label="Customer"><div><bdi>${visibleText(call.phone)}</bdi>${call.customer_name !== '' && html`<div class="muted" dir="auto">${visibleText(call.customer_name)}</div>`}</div></td>
+<td data-label="Customer"><div><bdi>${visibleText(call.phone)}</bdi>${call.customer_name !== '' && html`<div class="muted"><bdi>${visibleText(call.customer_name)}</bdi></div>`}</div></td>
 <td data-label="About">${about(call)}</td>
 <td data-label="Step">${call.steps.at(-1)?.step ?? none}</td>
 <td data-label="Length" class="number">${call.duration_sec === null ? none : duration(call.duration_sec * 1_000)}</td>
@@ -31,5 +31,5 @@ ${error !== null && html`<div class="reason" dir="auto">${visibleText(error)}</d
 
 function about({ city, service_category: service }: ListedCall): Html {
   if (city === '' && service === '') return none
-  return html`<div><div dir="auto">${visibleText(service)}</div><div class="muted" dir="auto">${visibleText(city)}</div></div>`
+  return html`<div><bdi>${visibleText(service)}</bdi><div class="muted"><bdi>${visibleText(city)}</bdi></div></div>`
 }

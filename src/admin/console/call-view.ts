@@ -27,9 +27,8 @@ ${state === 'failed' && orderForm(response, `${path}/reprocess`, html`<button cl
 
 function facts(call: CallAnswer): Html {
   const { state, error, business_id: business } = call
-  const text = (value: string): Html => (value === '' ? none : html`<span dir="auto">${visibleText(value)}</span>`)
-  return html`<dl class="facts">
-<div><dt>State</dt><dd>${status(state)}${error !== null && html`<div class="error" dir="auto">${visibleText(error)}</div>`}</dd></div>
+  return html`<dl class="sheet">
+<div><dt>State</dt><dd>${status(state)}</dd></div>
 <div><dt>Business</dt><dd><a href="/console/businesses/${business}">${business}</a>${call.direction !== null && `, ${call.direction}`}</dd></div>
 <div><dt>From</dt><dd>${text(call.from)}</dd></div>
 <div><dt>To</dt><dd>${text(call.to)}</dd></div>
@@ -40,6 +39,7 @@ function facts(call: CallAnswer): Html {
 <div><dt>Customer</dt><dd>${text(call.customer_name)}</dd></div>
 <div><dt>Agent</dt><dd>${text(call.agent_name)}</dd></div>
 <div><dt>Lead</dt><dd>${text(call.lead_id)}</dd></div>
+${error !== null && html`<div class="across"><dt>Why it failed</dt><dd class="bad-text" dir="auto">${visibleText(error)}</dd></div>`}
 </dl>`
 }
 
@@ -55,22 +55,23 @@ function steps(call: CallAnswer): Html {
     return html`<li class="${tone}"><span class="dot" aria-hidden="true"></span><div>
 <div class="row"><h3>${step.step}</h3>${status(word)}${
       finished !== null && html`<span class="took">${duration(Date.parse(finished) - Date.parse(started))}</span>`
-    }${attempts > 1 && html`<span class="muted">${attempts} attempts</span>`}</div>
-${time(started)}
+    }${attempts > 1 && html`<span class="muted">${attempts} attempts</span>`}<span class="when">${time(started)}</span></div>
 ${error !== null && html`<p class="${finished === null ? 'error' : 'muted'}" dir="auto">${visibleText(error)}</p>`}
 </div></li>`
   })}</ol>`
 }
 
+const text = (value: string): Html => (value === '' ? none : html`<bdi>${visibleText(value)}</bdi>`)
+
 /** What came of it. */
 export function callText(call: CallAnswer): Html {
   const hasMetadata = Object.keys(call.metadata).length > 0
   return html`<section class="card"><h2>What it was about</h2><dl class="facts">
-<dt>City</dt><dd dir="auto">${call.city === '' ? none : visibleText(call.city)}</dd>
-<dt>Service</dt><dd dir="auto">${call.service_category === '' ? none : visibleText(call.service_category)}</dd>
-<dt>Summary</dt><dd>${written(call.summary)}</dd>
-<dt>Transcript</dt><dd>${written(call.transcript)}</dd>
+<dt>City</dt><dd>${text(call.city)}</dd>
+<dt>Service</dt><dd>${text(call.service_category)}</dd>
 </dl></section>
+<section class="card"><h2>Summary</h2>${written(call.summary)}</section>
+<section class="card"><h2>Transcript</h2>${written(call.transcript)}</section>
 ${
   hasMetadata &&
   html`<section class="card"><h2>Metadata of the platform</h2>
@@ -79,8 +80,8 @@ ${
 }
 
 function written(text: string | null): Html {
-  if (text === null) return html`<span class="muted">not there yet, or taken by retention</span>`
+  if (text === null) return html`<p class="muted">Not there yet, or taken by retention.</p>`
   return text === ''
-    ? html`<span class="muted">nothing was said</span>`
-    : html`<div class="text" dir="auto">${visibleText(text)}</div>`
+    ? html`<p class="muted">Nothing was said.</p>`
+    : html`<p class="text" dir="auto">${visibleText(text)}</p>`
 }

@@ -7,7 +7,7 @@ import { readPath } from '../read-request.ts'
 import { type CallAnswer, callPath } from '../schemas/call.ts'
 import { callProgress, callText } from './call-view.ts'
 import type { ConsoleParts } from './console.ts'
-import { deliveryTable } from './delivery-table.ts'
+import { deliveryTable, nameDeliveries } from './delivery-table.ts'
 import { html } from './html.ts'
 import { redirectWith, sendPage } from './page.ts'
 import { operatorOf, visitOf } from './visit.ts'
@@ -30,13 +30,14 @@ export function callPage(parts: ConsoleParts): express.Router {
   router.get('/calls/:call_sid', async (request, response) => {
     const call = await read(request)
     const rows = await listDeliveries(knex, { call_sid: call.call_sid }, mostDeliveries, undefined)
+    const named = await nameDeliveries(knex, rows.map(toDelivery))
     sendPage(response, {
       title: `Call ${call.call_sid}`,
       heading: html`Call <span class="mono id" id="call-sid">${call.call_sid}</span>`,
       place: 'calls',
       actions: html`<button type="button" data-copy="#call-sid">Copy the CallSid</button>`,
       body: html`${callProgress(response, call)}
-<section class="stack"><h2>Its deliveries</h2>${deliveryTable(rows.map(toDelivery), 'It has none yet: the first is made when the call is completed.')}</section>
+<section class="stack"><h2>Its deliveries</h2>${deliveryTable(named, 'It has none yet: the first is made when the call is completed.')}</section>
 ${callText(call)}`,
     })
   })

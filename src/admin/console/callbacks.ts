@@ -55,21 +55,20 @@ function table(callbacks: readonly CallbackAnswer[], matched: boolean | undefine
   }
   return html`${matched === false && html`<p class="hint">Kept as they came. Each is matched again when a business gets a number that fits.</p>`}
 <div class="table cards"><table>
-<thead><tr><th scope="col">State</th><th scope="col">Why</th><th scope="col">Kind</th><th scope="col">Call</th>
-<th scope="col">From</th><th scope="col">To</th><th scope="col">Business</th><th scope="col">Received</th></tr></thead>
+<thead><tr><th scope="col">Callback</th><th scope="col">Why</th><th scope="col">Call</th><th scope="col">From and to</th>
+<th scope="col">Business</th><th scope="col">Received</th></tr></thead>
 <tbody>${callbacks.map(row)}</tbody>
 </table></div>`
 }
 
 function row(one: CallbackAnswer): Html {
   const { call_sid: call, parent_call_sid: parent, business_id: business } = one
+  const number = (text: string): Html => html`<bdi class="mono">${visibleText(text)}</bdi>`
   return html`<tr>
-<th scope="row" data-label="State">${status(one.state)}</th>
-<td data-label="Why"><span class="why" dir="auto">${one.reason === null ? none : visibleText(one.reason)}</span></td>
-<td data-label="Kind">${one.kind.replaceAll('_', ' ')}</td>
+<th scope="row" data-label="Callback"><div>${status(one.state)}<div class="muted name">${one.kind.replaceAll('_', ' ')}</div></div></th>
+<td data-label="Why"><span class="told" dir="auto">${one.reason === null ? none : visibleText(one.reason)}</span></td>
 <td data-label="Call"><div>${callLink(call)}${parent !== null && html`<div class="muted">leg of ${callLink(parent)}</div>`}</div></td>
-<td data-label="From"><bdi class="mono">${one.from === '' ? none : visibleText(one.from)}</bdi></td>
-<td data-label="To"><bdi class="mono">${one.to === '' ? none : visibleText(one.to)}</bdi></td>
+<td data-label="From and to"><div>${one.from === '' ? none : number(one.from)}<div class="muted">to ${one.to === '' ? none : number(one.to)}</div></div></td>
 <td data-label="Business">${business === null ? none : html`<a href="/console/businesses/${business}">${business}</a>`}</td>
 <td data-label="Received">${time(one.received_at)}</td>
 </tr>`

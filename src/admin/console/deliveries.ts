@@ -5,7 +5,7 @@ import { encodeCursor, pageOf } from '../paging.ts'
 import { deliveryListQuery, deliveryPath } from '../schemas/delivery.ts'
 import type { ConsoleParts } from './console.ts'
 import { deliveriesGiven, deliveryFilterForm } from './delivery-filter.ts'
-import { deliveryTable } from './delivery-table.ts'
+import { deliveryTable, nameDeliveries } from './delivery-table.ts'
 import { pager, queryOf, readFilter } from './filters.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './page.ts'
@@ -26,6 +26,7 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
     const { limit, cursor, ...wanted } = query ?? { limit: 0 }
     const rows = query === null ? [] : await listDeliveries(knex, wanted, limit + 1, cursor)
     const page = pageOf(rows, limit, (row) => encodeCursor(row.place_time, row.id), toDelivery)
+    const named = await nameDeliveries(knex, page.items)
     if (problem) response.status(problem.status)
     sendPage(response, {
       title: 'Deliveries',
@@ -33,7 +34,7 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
       actions: problem ? html`` : requeueLink(given),
       body: html`${shortcuts(Date.now())}
 ${deliveryFilterForm(filter, path, 'any')}
-${problem ? problemNotice(problem) : deliveryTable(page.items, 'No delivery matches.')}
+${problem ? problemNotice(problem) : deliveryTable(named, 'No delivery matches.')}
 ${pager(path, given, page.next_cursor)}`,
     })
   })

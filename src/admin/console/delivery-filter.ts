@@ -25,7 +25,7 @@ export function deliveryFilterForm(filter: Filter<unknown>, action: string, anyS
     ...{ value: given['call_sid'], error: errorOf(problem, 'call_sid') },
   })}</div>
 ${select('status', 'Status', deliveryFilter.status.unwrap().options, given['status'], anyStatus)}
-${text('business_id', 'Business', 'number')}
+${text('business_id', 'Business', '10')}
 ${select('direction', 'Direction', deliveryFilter.direction.unwrap().options, given['direction'])}
 ${text('event_type', 'Event type', 'call.completed')}
 ${timeField('since', 'Since', filter)}

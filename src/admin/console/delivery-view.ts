@@ -37,14 +37,15 @@ ${attemptTimeline(whole)}`,
 function facts({ delivery }: WholeDelivery): Html {
   const { business_id: business, call_sid: call, reason } = delivery
   const isPending = delivery.status === 'pending'
-  return html`<dl class="facts">
-<div><dt>Status</dt><dd>${status(delivery.status)}${reason !== null && html`<div dir="auto">${visibleText(reason)}</div>`}</dd></div>
+  return html`<dl class="sheet">
+<div><dt>Status</dt><dd>${status(delivery.status)}</dd></div>
 <div><dt>Business</dt><dd><a href="/console/businesses/${business}">${business}</a>, ${delivery.direction}</dd></div>
 <div><dt>Event</dt><dd>${delivery.event_type}</dd></div>
 <div><dt>Call</dt><dd>${callLink(call)}</dd></div>
 <div><dt>Attempts</dt><dd>${count(delivery.attempt_count)}</dd></div>
 <div><dt>Created</dt><dd>${time(delivery.created_at)}</dd></div>
 <div><dt>${isPending ? 'Due' : 'Finished'}</dt><dd>${time(isPending ? delivery.due_at : delivery.finished_at)}</dd></div>
+${reason !== null && html`<div class="across"><dt>Why</dt><dd dir="auto">${visibleText(reason)}</dd></div>`}
 </dl>`
 }
 
@@ -88,7 +89,7 @@ export function curlCard({ delivery: { id }, payload, attempts, route, business 
   })
   return html`<section class="card"><div class="card-head"><h2>The same by hand</h2>
 <div class="actions"><button type="button" data-copy="#curl">Copy as curl</button></div></div>
-<p class="hint">For bash or zsh. What is secret is left out: put a value wherever a header has its own name in angle brackets.
+<p class="hint below">For bash or zsh. What is secret is left out: put a value wherever a header has its own name in angle brackets.
 ${isOfFile(payload) && ' The payload is too long for a command line: download it into the same directory.'}</p>
 <pre class="wrap" id="curl" dir="ltr" tabindex="0" role="region" aria-label="Command">${command}</pre></section>`
 }

@@ -1,7 +1,7 @@
 import type { Response } from 'express'
 import type { RequeueDryRun } from '../schemas/requeue.ts'
 import { deliveriesGiven } from './delivery-filter.ts'
-import { deliveryTable } from './delivery-table.ts'
+import { deliveryTable, type NamedDeliveries } from './delivery-table.ts'
 import { orderForm } from './forms.ts'
 import { type Html, html } from './html.ts'
 import { notice } from './notice.ts'
@@ -13,11 +13,15 @@ const whatItDoes: Record<string, string> = {
   pending: 'These wait already. They are made due now, without the rest of their wait.',
 }
 
-/** What a requeue would do, and the button that does it. */
-export function requeueConfirmation(response: Response, given: Record<string, string>, dryRun: RequeueDryRun): Html {
-  const { total, total_is_exact: isExact, examples } = dryRun
+/** What a requeue would do, and the button that does it. @param examples of its dry run. */
+export function requeueConfirmation(
+  response: Response,
+  given: Record<string, string>,
+  { total, total_is_exact: isExact }: RequeueDryRun,
+  examples: NamedDeliveries,
+): Html {
   const many = `${isExact ? '' : 'about '}${count(total)} ${total === 1 ? 'delivery' : 'deliveries'}`
-  if (total === 0) return deliveryTable([], 'No delivery matches: there is nothing to requeue.')
+  if (total === 0) return deliveryTable(examples, 'No delivery matches: there is nothing to requeue.')
   const warning = whatItDoes[given['status'] ?? '']
   const fields = Object.entries(deliveriesGiven(given))
   return html`<section class="card stack"><h2>Requeue ${many}?</h2>
@@ -29,6 +33,6 @@ ${orderForm(
   html`${fields.map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
 <div class="row"><button class="primary">Requeue ${many}</button><a class="button" href="/console/requeues">Do not</a></div>`,
 )}</section>
-<section class="stack"><h2>${examples.length < total ? `The oldest ${count(examples.length)} of them` : 'They are'}</h2>
+<section class="stack"><h2>${examples.items.length < total ? `The oldest ${count(examples.items.length)} of them` : 'They are'}</h2>
 ${deliveryTable(examples, 'None.')}</section>`
 }

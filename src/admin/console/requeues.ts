@@ -5,6 +5,7 @@ import { listRequeues, toRequeue } from '../requeue-records.ts'
 import { requeueListQuery, requeueOrder } from '../schemas/requeue.ts'
 import type { ConsoleParts } from './console.ts'
 import { deliveryFilterForm } from './delivery-filter.ts'
+import { nameDeliveries } from './delivery-table.ts'
 import { pager, readFilter } from './filters.ts'
 import { select } from './forms.ts'
 import { html } from './html.ts'
@@ -45,6 +46,7 @@ ${pager(path, given, page.next_cursor)}`,
     const filter = readFilter(request, order)
     const { query, problem, given } = filter
     const dryRun = query && (await tryRequeue(parts, query))
+    const examples = await nameDeliveries(knex, dryRun?.examples ?? [])
     if (problem) response.status(problem.status)
     sendPage(response, {
       title: 'Requeue many',
@@ -52,7 +54,7 @@ ${pager(path, given, page.next_cursor)}`,
       body: html`<p class="hint">Deliveries that match are due again, with the same <code>webhook-id</code> and bytes.
 The limits of each route pace them; a parked route keeps them until it is unparked.</p>
 ${deliveryFilterForm(filter, `${path}/new`, 'failed and skipped')}
-${problem && problemNotice(problem)}${dryRun && requeueConfirmation(response, given, dryRun)}`,
+${problem && problemNotice(problem)}${dryRun && requeueConfirmation(response, given, dryRun, examples)}`,
     })
   })
 
