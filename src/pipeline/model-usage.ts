@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { StepName } from './outcome.ts'
 
-const amount = z.number().nonnegative().catch(0)
+/** More than any answer can cost is a mistake, and would spoil the counter for good. */
+const amount = z.number().min(0).max(1e9).catch(0)
 
 /**
  * What an answer cost, in the forms of OpenAI's API reference: seconds of audio, tokens of a transcription, or tokens of
