@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { timeCursor } from '../paging.ts'
-import { businessId, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
+import { businessId, callSidText, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
 
 /** The word before the dot is the kind of what was changed. */
 const actions = [
@@ -22,22 +22,24 @@ export const auditListQuery = z.strictObject({
   cursor: timeCursor(auditId),
 })
 
-export const auditEntry = z.object({
-  id: z.string(),
-  at: time,
-  operator: z.string().describe('the name of the token that the change came with'),
-  action,
-  business_id: businessId.nullable(),
-  direction: direction.nullable(),
-  call_sid: z.string().nullable(),
-  delivery_id: z.guid().nullable(),
-  requeue_id: z.guid().nullable(),
-  detail: z
-    .record(z.string(), z.unknown())
-    .describe('names of changed fields and harmless values; no secret, phone number or URL'),
-})
+export const auditEntry = z
+  .object({
+    id: z.string().meta({ description: 'numbered as they were made', examples: ['1'] }),
+    at: time,
+    operator: z.string().describe('the name of the token that the change came with'),
+    action,
+    business_id: businessId.nullable(),
+    direction: direction.nullable(),
+    call_sid: callSidText.nullable(),
+    delivery_id: z.guid().nullable(),
+    requeue_id: z.guid().nullable(),
+    detail: z
+      .record(z.string(), z.unknown())
+      .describe('names of changed fields and harmless values; no secret, phone number or URL'),
+  })
+  .meta({ id: 'AuditEntry', description: 'A change that an operator made.' })
 
-export const auditList = listOf(auditEntry)
+export const auditList = listOf(auditEntry).meta({ id: 'AuditList' })
 
 export type AuditAction = (typeof actions)[number]
 export type AuditListQuery = z.infer<typeof auditListQuery>

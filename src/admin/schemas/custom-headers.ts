@@ -41,12 +41,15 @@ const headerValue = z
   .regex(/^$|^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$/)
 
 /** Headers that go with every POST to a business, by name. */
-export const customHeaders = z.record(headerName, headerValue).refine((headers) => {
-  const names = Object.keys(headers)
-  const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-  const distinct = new Set(names.map((name) => name.toLowerCase())).size
-  return names.length <= most && distinct === names.length && size <= longestAll
-})
+export const customHeaders = z
+  .record(headerName, headerValue)
+  .refine((headers) => {
+    const names = Object.keys(headers)
+    const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+    const distinct = new Set(names.map((name) => name.toLowerCase())).size
+    return names.length <= most && distinct === names.length && size <= longestAll
+  })
+  .meta({ maxProperties: most, writeOnly: true, examples: [{ 'x-api-key': 'a value that the receiver knows' }] })
 
 export const customHeadersTakes =
   'an object of header names and their values in visible ASCII, at most 32 and 8192 characters in all, no name twice, ' +

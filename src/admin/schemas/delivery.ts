@@ -1,8 +1,12 @@
 import { z } from 'zod'
 import { timeCursor } from '../paging.ts'
-import { businessId, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
+import { businessId, callSidText, direction, listOf, pageLimit, storableText, time, timeBounds } from './common.ts'
+import { exampleOf } from './examples.ts'
 
-const deliveryId = z.guid().transform((id) => id.toLowerCase())
+const deliveryId = z
+  .guid()
+  .meta({ examples: [exampleOf.deliveryId] })
+  .transform((id) => id.toLowerCase())
 
 const status = z.enum(['pending', 'delivered', 'failed', 'skipped']).describe('pending, delivered, failed or skipped')
 
@@ -20,42 +24,55 @@ export const deliveryListQuery = z.strictObject({ ...deliveryFilter, limit: page
 
 export const deliveryPath = z.object({ id: deliveryId.describe('a UUID') })
 
-export const delivery = z.object({
-  id: z.guid().describe('the webhook-id of every attempt'),
-  business_id: businessId,
-  call_sid: z.string(),
-  event_type: z.string(),
-  direction,
-  status,
-  reason: z.string().nullable().describe('why it was skipped or failed'),
-  attempt_count: z.int(),
-  created_at: time,
-  due_at: time.describe('when it is tried next, or was due last'),
-  finished_at: time.nullable(),
-})
+const eventType = z.string().meta({ description: 'what it tells', examples: ['call.completed'] })
 
-export const attempt = z.object({
-  id: z.guid(),
-  number: z.int(),
-  started_at: time,
-  duration_ms: z.int(),
-  url: z.string(),
-  result: z.enum(['ok', 'http_error', 'timeout', 'dns', 'connect', 'tls', 'reset', 'blocked']),
-  status_code: z.int().nullable(),
-  error: z.string().nullable(),
-  response_excerpt: z.string().nullable().describe('the beginning of the answer; bytes that are no UTF-8 as U+FFFD'),
-})
+export const delivery = z
+  .object({
+    id: z.guid().meta({ description: 'the webhook-id of every attempt', examples: [exampleOf.deliveryId] }),
+    business_id: businessId,
+    call_sid: callSidText,
+    event_type: eventType,
+    direction,
+    status,
+    reason: z.string().nullable().describe('why it was skipped or failed'),
+    attempt_count: z.int().meta({ description: 'attempts made, all requeues included', examples: [1] }),
+    created_at: time.describe('when it was enqueued'),
+    due_at: time.describe('when it is tried next, or was due last'),
+    finished_at: time.nullable().describe('when it was delivered, failed or was skipped; null while it is pending'),
+  })
+  .meta({ id: 'Delivery', description: 'One event for one business.' })
 
-export const deliveryAlone = delivery.extend({
-  payload: z.unknown().describe('byte for byte what is sent; null once retention has taken it'),
-  attempts: z.array(attempt).describe('the last 1000, oldest first'),
-})
+export const attempt = z
+  .object({
+    id: z.guid().meta({ examples: [exampleOf.attemptId] }),
+    number: z.int().meta({ description: 'counted from 1', examples: [1] }),
+    started_at: time,
+    duration_ms: z.int().meta({ description: 'until the answer was read, in milliseconds', examples: [84] }),
+    url: z.string().meta({ description: 'where it was posted', examples: [exampleOf.url] }),
+    result: z
+      .enum(['ok', 'http_error', 'timeout', 'dns', 'connect', 'tls', 'reset', 'blocked'])
+      .describe('ok: 2xx; http_error: another status; blocked: an address that may not be reached; else what failed'),
+    status_code: z
+      .int()
+      .nullable()
+      .meta({ description: 'null: there was no answer', examples: [200] }),
+    error: z.string().nullable().describe('what failed, in words'),
+    response_excerpt: z.string().nullable().describe('the first 2 KB of the answer; bytes that are no UTF-8 as U+FFFD'),
+  })
+  .meta({ id: 'Attempt', description: 'One POST of a delivery.' })
 
-export const requeuedDelivery = delivery.extend({
-  waits_for: z.string().nullable().describe('what must happen before it is tried; null: nothing'),
-})
+export const deliveryAlone = delivery
+  .extend({
+    payload: z.unknown().describe('byte for byte what is sent; null once retention has taken it'),
+    attempts: z.array(attempt).describe('the last 1000, oldest first'),
+  })
+  .meta({ id: 'DeliveryWithAttempts' })
 
-export const deliveryList = listOf(delivery)
+export const requeuedDelivery = delivery
+  .extend({ waits_for: z.string().nullable().describe('what must happen before it is tried; null: nothing') })
+  .meta({ id: 'RequeuedDelivery' })
+
+export const deliveryList = listOf(delivery).meta({ id: 'DeliveryList' })
 
 export type DeliveryAnswer = z.infer<typeof delivery>
 export type RequeuedDelivery = z.infer<typeof requeuedDelivery>

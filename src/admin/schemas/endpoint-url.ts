@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { exampleOf } from './examples.ts'
 
 const longest = 2_048
 
@@ -10,6 +11,7 @@ export const endpointUrl = z
   .string()
   .max(longest)
   .refine((text) => URL.canParse(text) && isEndpoint(new URL(text)))
+  .meta({ format: 'uri', examples: [exampleOf.url] })
   .transform((text) => new URL(text).href)
   .pipe(z.string().max(longest))
 

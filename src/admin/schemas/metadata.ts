@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { shownAs } from './shown-as.ts'
 
 const longestBytes = 16_384
 const deepest = 20
@@ -8,9 +9,12 @@ export const metadataTakes =
   '(send those as texts), or null for none'
 
 /** What the platform wants to find in the payload again, unchanged: so nothing that JSON or PostgreSQL would change. */
-export const metadata = z.custom<Record<string, unknown>>(
-  (value) => isPlainObject(value) && isUnchangeable(value) && Buffer.byteLength(JSON.stringify(value)) <= longestBytes,
-)
+export const metadata = z
+  .custom<Record<string, unknown>>(
+    (value) =>
+      isPlainObject(value) && isUnchangeable(value) && Buffer.byteLength(JSON.stringify(value)) <= longestBytes,
+  )
+  .meta({ ...shownAs({ type: 'object' }), examples: [{ campaign: 'spring' }] })
 
 const isPlainObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
