@@ -137,7 +137,8 @@ test('a change that cannot be recorded is not made', async () => {
       await database.pool.query(
         `select (select json_agg(b) from businesses b) as businesses, (select json_agg(r) from routes r) as routes,
                 (select json_agg(o) from webhook_outbox o) as outbox, (select json_agg(c) from calls c) as calls,
-                (select json_agg(d) from call_details d) as details`,
+                (select json_agg(d) from call_details d) as details,
+                (select json_agg(q) from requeues q) as requeues`,
       )
     ).rows
   const before = await state()
@@ -150,6 +151,8 @@ test('a change that cannot be recorded is not made', async () => {
       await post(`deliveries/${id}/requeue`),
       await post('calls/CA2/reprocess'),
       await api.send('PATCH', '/admin/calls/CA3', { lead_id: '7' }),
+      await post('businesses/1/test-events', { direction: 'inbound' }),
+      await post('requeues', {}),
     ]) {
       expect(answer.status).toBe(500)
     }

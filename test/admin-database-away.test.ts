@@ -20,6 +20,7 @@ test('with the database away every operation is 503, and works again when it is 
       ['PATCH', '/admin/calls/CA1', { lead_id: '1' }],
       ['POST', '/admin/calls/CA1/reprocess', undefined],
       ['GET', '/admin/callbacks', undefined],
+      ['POST', '/admin/businesses/1/test-events', { direction: 'inbound' }],
       ['GET', '/admin/audit', undefined],
       ['GET', '/admin/requeues', undefined],
       ['POST', '/admin/requeues', {}],

@@ -6,13 +6,17 @@ import { callbackRoutes } from './callbacks.ts'
 import { callRoutes } from './calls.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
+import { overviewRoutes } from './overview.ts'
+import type { OverviewReader } from './overview-reader.ts'
 import { Problem, problemAnswers } from './problems.ts'
 import { requeueRoutes } from './requeues.ts'
 import { routeRoutes } from './routes.ts'
 import type { SignInLimit } from './sign-in-limit.ts'
+import { testEventRoutes } from './test-events.ts'
 
 interface AdminParts extends OperationParts {
   signIns: SignInLimit
+  overview: OverviewReader
 }
 
 /** The admin API, below `/admin`; to be mounted at the root. */
@@ -21,11 +25,13 @@ export function adminRouter(parts: AdminParts): express.Router {
   admin.use(bearerAuthentication(parts.signIns))
   admin.use(express.json({ limit: '256kb' }))
   admin.use(businessRoutes(parts))
+  admin.use(testEventRoutes(parts))
   admin.use(callRoutes(parts))
   admin.use(callbackRoutes(parts.knex))
   admin.use(deliveryRoutes(parts))
   admin.use(requeueRoutes(parts))
   admin.use(routeRoutes(parts))
+  admin.use(overviewRoutes(parts.overview))
   admin.use(auditRoutes(parts.knex))
   admin.use(() => {
     throw new Problem(404, 'the admin API has no such path')

@@ -28,14 +28,16 @@ export interface CompletedCall {
 /** UTC to the second, fractions cut off. */
 const toSecond = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`
 
+export const callCompletedPayload = (call: CompletedCall): string => callPayload(callCompleted, call)
+
 /**
- * The payload of `call.completed`: compact JSON with exactly these keys in this order, on which receivers rely.
- * `phone` is the customer's number. The metadata is spliced in as the text that it is, less the white space between its
- * tokens: parsing it would reorder keys such as "1", and round long numbers.
+ * The payload of `call.completed`, or of another event that tells the same: compact JSON with exactly these keys
+ * in this order, on which receivers rely. `phone` is the customer's number. The metadata is spliced in as the text that
+ * it is, less the white space between its tokens: parsing it would reorder keys such as "1", and round long numbers.
  */
-export function callCompletedPayload(call: CompletedCall): string {
+export function callPayload(eventType: string, call: CompletedCall): string {
   const head = JSON.stringify({
-    event_type: callCompleted,
+    event_type: eventType,
     timestamp: toSecond(call.completedAt),
     business_id: call.businessId,
     call_id: call.callSid,
