@@ -2,6 +2,7 @@ import express from 'express'
 import { pino } from 'pino'
 import { afterAll } from 'vitest'
 import { type ConsoleParts, createConsole } from '../../src/admin/console/console.ts'
+import { OverviewReader } from '../../src/admin/overview-reader.ts'
 import { SignInLimit } from '../../src/admin/sign-in-limit.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
@@ -57,11 +58,14 @@ export async function startConsole(
   const config = { adminTokens: consoleTokens, publicUrl: 'http://localhost:8080', ...settings }
   const signIns = new SignInLimit(config.adminTokens, log)
   const app = express().disable('x-powered-by').disable('etag')
-  const { router, stop } = createConsole({ config, signIns, knex: database.knex, sealer, queue, hints, log })
+  const overview = new OverviewReader(database.knex)
+  overview.start()
+  const { router, stop } = createConsole({ config, signIns, overview, knex: database.knex, sealer, queue, hints, log })
   app.use(router)
   const server = await startLoopbackServer(app)
   afterAll(async () => {
     stop()
+    overview.stop()
     await server.close()
     await hints.flush()
     await queue.stop()
@@ -117,4 +121,10 @@ function keep(cookies: Map<string, string>, line: string): void {
   const isGone = attributes.some((attribute) => /^expires=Thu, 01 Jan 1970/i.test(attribute))
   if (isGone) cookies.delete(name)
   else cookies.set(name, value)
+}
+
+/** What a reader sees of markup: without tags, and with its entities as what they stand for. */
+export function textOf(markup: string): string {
+  const signs: Record<string, string> = { lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' }
+  return markup.replaceAll(/<[^>]*>/g, '').replaceAll(/&(lt|gt|quot|#39|amp);/g, (_, name: string) => signs[name] ?? '')
 }

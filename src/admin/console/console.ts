@@ -1,6 +1,7 @@
 import express from 'express'
 import type { Config } from '../../config.ts'
 import type { OperationParts } from '../operations/operation-parts.ts'
+import type { OverviewReader } from '../overview-reader.ts'
 import { Problem } from '../problems.ts'
 import type { SignInLimit } from '../sign-in-limit.ts'
 import { assetRoutes } from './assets.ts'
@@ -27,6 +28,7 @@ import { genuineOnly, signedInOnly } from './signed-in.ts'
 export interface ConsoleParts extends OperationParts {
   config: Pick<Config, 'adminTokens' | 'publicUrl'>
   signIns: SignInLimit
+  overview: OverviewReader
 }
 
 /** The console, below `/console`; its router is to be mounted at the root. `stop` ends what streams. */
@@ -34,7 +36,7 @@ export function createConsole(parts: ConsoleParts): { router: express.Router; st
   const { config, sealer, log } = parts
   const sessions = new Sessions(sealer, config.adminTokens)
   const cookies = new Cookies(config.publicUrl)
-  const overview = overviewPages(parts)
+  const overview = overviewPages(parts.overview, log)
   const router = express.Router()
   router.use(securityHeaders)
   router.use(assetRoutes())

@@ -20,7 +20,7 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
     const filter = readFilter(request, deliveryListQuery)
     const { query, problem, given } = filter
     // A receiver knows a delivery by its webhook-id, and whoever asks for it has that alone.
-    const searched = deliveryPath.safeParse({ id: given['call_sid']?.trim() })
+    const searched = deliveryPath.safeParse({ id: given['call_sid'] })
     if (searched.success) return response.redirect(303, `${path}/${searched.data.id}`)
 
     const { limit, cursor, ...wanted } = query ?? { limit: 0 }

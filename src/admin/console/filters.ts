@@ -16,9 +16,11 @@ export interface Filter<T> {
 /** As browsers send what was put into a {@link timeField}: a time without its zone, which is UTC here. */
 const localTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$/
 
-/** Reads the fields that are not empty: a form sends all of its fields. */
+/** Reads the fields that are not empty, a form sends all of its fields, without the spaces that copying picks up. */
 export function readFilter<T extends z.ZodObject>(request: Request, schema: T): Filter<z.infer<T>> {
-  const entries = Object.entries(request.query).filter(([, value]) => value !== '')
+  const entries = Object.entries(request.query)
+    .map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value] as const)
+    .filter(([, value]) => value !== '')
   const given = Object.fromEntries(
     entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, withZone(value)]] : [])),
   )

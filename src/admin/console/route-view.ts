@@ -20,7 +20,7 @@ export const pathOf = ({ business_id: businessId, direction }: RouteKey): string
 
 const waitingCountedTo = 10_000
 
-export const waitingOf = (route: RouteAnswer): string => count(route.waiting, waitingCountedTo)
+export const waitingOf = (route: Pick<RouteAnswer, 'waiting'>): string => count(route.waiting, waitingCountedTo)
 
 /** 99.95 % is not 100 %. */
 export function successOf({ success_rate: rate }: RouteAnswer): Html | string {

@@ -27,6 +27,9 @@ const looks = {
   running: ['wait', '▸'],
   stopped: ['calm', '■'],
   done: ['good', '✓'],
+  alive: ['good', '✓'],
+  leaving: ['wait', '◷'],
+  silent: ['bad', '✕'],
 } as const satisfies Record<string, readonly [string, string]>
 
 /** A state in its word; one that we have no look for is shown plainly. */

@@ -33,3 +33,18 @@ document.addEventListener('submit', (event) => {
 addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent
 })
+
+// What is live says so; when the connection is lost, the figures are not of this moment.
+const live = (text) => {
+  const sign = document.querySelector('#live')
+  if (!sign || sign.textContent === text) return
+  sign.textContent = text
+  sign.toggleAttribute('data-lost', text !== 'Live')
+}
+document.addEventListener('htmx:sse:after:message', () => live('Live'))
+document.addEventListener('htmx:sse:error', (event) => {
+  if (event.detail.status === 401) location.reload()
+  live('Not live: the connection is lost')
+})
+// The session is over: the page leads to the sign-in.
+document.addEventListener('over', () => location.reload())
