@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { callWorkMetrics } from './admin/call-work-metrics.ts'
 import { createConsole } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
+import { OverviewReader } from './admin/overview-reader.ts'
 import { Problem, problemAnswers } from './admin/problems.ts'
 import { countRefusedSignIns } from './admin/refused-sign-ins.ts'
 import { RequeueRunner } from './admin/requeue-runner.ts'
@@ -37,13 +38,15 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   const retention = startRetention(parts)
   const requeues = new RequeueRunner(parts)
   requeues.start()
+  const overview = new OverviewReader(parts.knex)
+  overview.start()
   ingress.start()
   const router = express.Router()
   router.use(ingress.router)
   router.use(countRefusedSignIns(parts.metrics))
   const signIns = new SignInLimit(parts.config.adminTokens, parts.log)
-  router.use(adminRouter({ ...parts, queue, signIns }))
-  const adminConsole = createConsole({ ...parts, queue, signIns })
+  router.use(adminRouter({ ...parts, queue, signIns, overview }))
+  const adminConsole = createConsole({ ...parts, queue, signIns, overview })
   router.use(adminConsole.router)
   router.use(() => {
     throw new Problem(404, 'there is no such path')
@@ -53,6 +56,7 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
     router,
     async stop() {
       adminConsole.stop()
+      overview.stop()
       await requeues.stop()
       await retention.stop()
       await ingress.stop()

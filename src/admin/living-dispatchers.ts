@@ -2,9 +2,9 @@
 const silenceMs = 3_000
 
 /**
- * Counts dispatchers that live. Their rows alone do not tell: when the last one dies, nobody is left to delete its row.
- * So a beat that has not moved for 3 s, by this process's monotonic clock, is not counted; one seen for the first time
- * is.
+ * Tells which dispatchers live. Their rows alone do not tell: when the last one dies, nobody is left to delete its row.
+ * So one whose beat has not moved for 3 s, by this process's monotonic clock, does not count; one seen for the first
+ * time does.
  */
 export class LivingDispatchers {
   readonly #now: () => number
@@ -15,7 +15,8 @@ export class LivingDispatchers {
     this.#now = now
   }
 
-  count(beats: readonly { id: string; beat: string }[]): number {
+  /** The ids of those that live. @param beats what all rows have now. */
+  living(beats: readonly { id: string; beat: string }[]): Set<string> {
     const now = this.#now()
     const seen = new Map<string, { beat: string; movedAt: number }>()
     for (const { id, beat } of beats) {
@@ -23,6 +24,10 @@ export class LivingDispatchers {
       seen.set(id, before?.beat === beat ? before : { beat, movedAt: now })
     }
     this.#seen = seen
-    return [...seen.values()].filter(({ movedAt }) => now - movedAt < silenceMs).length
+    return new Set([...seen].filter(([, { movedAt }]) => now - movedAt < silenceMs).map(([id]) => id))
+  }
+
+  count(beats: readonly { id: string; beat: string }[]): number {
+    return this.living(beats).size
   }
 }

@@ -66,6 +66,15 @@ export async function findRoute(knex: Knex, businessId: string, direction: Direc
   return row ?? null
 }
 
+/** Those that are not active, the latest of them first. */
+export async function listRoutesInTrouble(knex: Knex, limit: number): Promise<RouteRow[]> {
+  const rows = await routes(knex, (page) => {
+    page.whereNot({ state: 'active' }).clearOrder().orderByRaw('state_since desc nulls last, business_id, direction')
+    page.limit(limit)
+  })
+  return rows.sort((one, other) => Number(other.state_since) - Number(one.state_since))
+}
+
 /** What is known of routes, in their order. */
 export async function toRoutes(knex: Knex, rows: readonly RouteRow[]): Promise<RouteAnswer[]> {
   const performanceOf = await routePerformance(knex, rows)

@@ -1,6 +1,7 @@
 import express from 'express'
 import { pino } from 'pino'
 import { afterAll } from 'vitest'
+import { OverviewReader } from '../../src/admin/overview-reader.ts'
 import { adminRouter } from '../../src/admin/router.ts'
 import { SignInLimit, trustedProxies } from '../../src/admin/sign-in-limit.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
@@ -45,9 +46,13 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
     { name: 'night', token: operatorToken },
   ]
   const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
-  app.use(adminRouter({ signIns: new SignInLimit(adminTokens, log), knex: database.knex, sealer, queue, hints, log }))
+  const signIns = new SignInLimit(adminTokens, log)
+  const overview = new OverviewReader(database.knex)
+  overview.start()
+  app.use(adminRouter({ signIns, overview, knex: database.knex, sealer, queue, hints, log }))
   const server = await startLoopbackServer(app)
   afterAll(async () => {
+    overview.stop()
     await server.close()
     await hints.flush()
     await queue.stop()

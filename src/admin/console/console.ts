@@ -24,6 +24,7 @@ import { notStored, securityHeaders } from './security-headers.ts'
 import { Sessions } from './session.ts'
 import { signInRoutes } from './sign-in.ts'
 import { genuineOnly, signedInOnly } from './signed-in.ts'
+import { testEventPages } from './test-event.ts'
 
 export interface ConsoleParts extends OperationParts {
   config: Pick<Config, 'adminTokens' | 'publicUrl'>
@@ -54,6 +55,7 @@ export function createConsole(parts: ConsoleParts): { router: express.Router; st
   router.use(routePages(parts))
   router.use(businessPages(parts))
   router.use(businessPage(parts))
+  router.use(testEventPages(parts))
   router.use(callPages(parts))
   router.use(callPage(parts))
   router.use(callbackPages(parts))
