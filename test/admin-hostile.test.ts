@@ -36,6 +36,7 @@ const paths = [
   ['POST', '/admin/calls/:/reprocess'],
   ['GET', '/admin/deliveries/'],
   ['POST', '/admin/deliveries/:/requeue'],
+  ['POST', '/admin/businesses/:/test-events'],
   ['GET', '/admin/requeues/'],
   ['POST', '/admin/requeues/:/stop'],
   ['POST', '/admin/requeues/:/resume'],
@@ -126,6 +127,7 @@ test.each([
   ],
   ['PATCH', '/admin/calls/CA1', ['metadata']],
   ['POST', '/admin/routes/1/inbound/park', ['reason']],
+  ['POST', '/admin/businesses/1/test-events', ['direction']],
   ['POST', '/admin/requeues', ['status', 'business_id', 'direction', 'since', 'until', 'event_type', 'call_sid']],
 ])('%s %s with hostile bodies', async (method, path, fields) => {
   const values = ['"\\u0000"', '"\\ud800"', '1e999', '-0', '[[[[]]]]', '{"a":{"b":{}}}', 'true', `"${long}"`, '[null]']

@@ -182,6 +182,23 @@ test('keeps what operators changed for a year, or for RETENTION_DAYS when that i
   expect(await query('select 1 from audit')).toHaveLength(1)
 })
 
+test('keeps bulk requeues as long, and those that run for ever', async () => {
+  for (const [state, daysAgo] of [
+    ['done', 364],
+    ['done', 366],
+    ['stopped', 366],
+    ['running', 366],
+  ]) {
+    await query(
+      `insert into requeues (operator, filter, until, state, total, total_is_exact, created_at)
+       values ('night', '{}', now(), $1, 0, true, now() - make_interval(days => $2))`,
+      [state, daysAgo],
+    )
+  }
+  expect(await run()).toMatchObject({ requeues: 2 })
+  expect(await query('select state from requeues order by 1')).toEqual([{ state: 'done' }, { state: 'running' }])
+})
+
 test('leaves the work to the process that is at it', async () => {
   const id = await enqueue('CAother')
   await finish(id, 'delivered', 31)

@@ -150,6 +150,23 @@ const takeAudit: Batch = (trx, days) =>
     days,
   )
 
+/** Bulk requeues that have ended or were stopped are kept as long as the audit, which speaks of them. */
+const takeRequeues: Batch = (trx, days) =>
+  run(
+    trx,
+    `with old as materialized (
+       select id from requeues
+       where created_at < now() - make_interval(days => greatest(:days, 365)) and state <> 'running'
+       order by created_at
+       limit :batchSize
+       for update skip locked
+     ), deleted as (
+       delete from requeues r using old o where r.id = o.id
+     )
+     select count(*)::integer as taken from old`,
+    days,
+  )
+
 /** All that retention takes, by the name in its log line. */
 export const batches: Readonly<Record<string, Batch>> = {
   deliveries: takeDeliveries,
@@ -158,4 +175,5 @@ export const batches: Readonly<Record<string, Batch>> = {
   callbacks: takeCallbacks,
   former_secrets: takeFormerSecrets,
   audit: takeAudit,
+  requeues: takeRequeues,
 }
