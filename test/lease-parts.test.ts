@@ -166,7 +166,7 @@ describe('retry policy', () => {
   const schedule = [5_000, 300_000, 60_000]
   const delivery = (step: number): Delivery => ({
     ...{ id: '', businessId: '1', direction: 'inbound', callSid: '', eventType: '', version: step, attemptCount: step },
-    ...{ step, requeued: false, createdMs: 0, payload: '' },
+    ...{ step, requeued: false, createdMs: 0, payload: Buffer.from('') },
   })
   const result = (over: Partial<PostResult>): PostResult => ({
     ...{ result: 'http_error', statusCode: 500, error: null, excerpt: null, retryAfterMs: null, durationMs: 1 },

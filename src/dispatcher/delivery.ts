@@ -14,5 +14,5 @@ export interface Delivery {
   requeued: boolean
   /** Milliseconds since the epoch, by the database's clock. */
   createdMs: number
-  payload: string
+  payload: Buffer
 }

@@ -1,4 +1,5 @@
-import type pg from 'pg'
+import pg from 'pg'
+import { PlannedStatement } from '../database/planned-statement.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { HeldDeliveries } from './held-deliveries.ts'
@@ -25,6 +26,12 @@ const rowLagMs = 50
 const smallestAllowance = 4
 const largestAllowance = 512
 
+/** A payload is never looked into: as bytes it is ready to be sent, and no garbage collection copies it. */
+const payloadsAsBytes = {
+  getTypeParser: (oid: number, format?: 'text') =>
+    oid === pg.types.builtins.JSON ? (text: string) => Buffer.from(text) : pg.types.getTypeParser(oid, format),
+} as pg.CustomTypesConfig
+
 interface ReaderParts {
   kind: LaneKind
   pool: pg.Pool
@@ -47,6 +54,8 @@ interface ReaderParts {
  */
 export class Reader {
   readonly #parts: ReaderParts
+  readonly #ofBusinesses = new PlannedStatement(readDueOfBusinesses, payloadsAsBytes)
+  readonly #ofSlots = new PlannedStatement(readDueOfSlots, payloadsAsBytes)
   readonly #hinted = new Set<string>()
   readonly #lostDuringRead = new Set<number>()
   #sweepAfter = '0'
@@ -185,7 +194,7 @@ export class Reader {
     const read = held.readBegun()
     let taken = 0
     try {
-      const { rows } = await pool.query<DueRow>(businesses ? readDueOfBusinesses : readDueOfSlots, values)
+      const rows = await (businesses ? this.#ofBusinesses : this.#ofSlots).run<DueRow>(pool, values)
       const revisions = new Map(rows.map((row) => [row.business_id, row.revision]))
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
       const cut = rows.length >= plan.total ? rows.at(-1) : undefined

@@ -10,7 +10,7 @@ import { sign } from './signature.ts'
  */
 export function requestFor(delivery: Delivery, endpoint: Endpoint, url: string, startedMs: number): PostRequest {
   const timestamp = Math.floor(startedMs / 1000)
-  const body = Buffer.from(delivery.payload)
+  const body = delivery.payload
   const headers = [
     'content-type',
     'application/json',

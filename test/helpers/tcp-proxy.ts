@@ -59,6 +59,8 @@ class Flow {
   }
 }
 
+/** Parse (PostgreSQL's documentation, "Message Formats"): the name, then the text, both ended by a zero. */
+const prepare = /P.{4}(callbox_[0-9a-f]+)\0([^\0]*)\0/gs
 /** The end of every answer (PostgreSQL's documentation, "Message Formats", ReadyForQuery). */
 const readyForQuery = /Z\0{3}.[ITE]$/s
 
@@ -98,9 +100,10 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     let asked = ''
     // Asked what a trap is set for: its answer is looked at whole before it is passed on.
     let suspect = false
+    const named = new Map<string, string>()
     client.on('data', (chunk) => {
       if (!suspect) {
-        asked = chunk.toString('latin1')
+        asked = withTexts(chunk.toString('latin1'), named)
         suspect = [...traps].some(({ statement }) => asked.includes(statement))
         if (suspect) answers.hold()
       }
@@ -172,4 +175,11 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       await once(proxy, 'close')
     },
   }
+}
+
+/** A statement that was prepared is asked for by its name alone: its text, as it was learned, is put behind. */
+function withTexts(asked: string, named: Map<string, string>): string {
+  for (const [, name = '', text = ''] of asked.matchAll(prepare)) named.set(name, text)
+  const texts = [...named].filter(([name]) => asked.includes(name)).map(([, text]) => text)
+  return [asked, ...texts].join('\0')
 }

@@ -20,7 +20,7 @@ const dueOfRoutes = (condition: string): string => `
     o.id, o.call_sid, o.event_type, o.version, o.attempt_count, o.step, o.requeued,
     (extract(epoch from o.created_at) * 1000)::float8 as created_ms,
     (o.due_at at time zone 'UTC')::text as due_text,
-    o.payload::text as payload
+    o.payload
   from routes r
   left join businesses b on b.business_id = r.business_id
   cross join lateral (

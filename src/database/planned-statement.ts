@@ -1,0 +1,45 @@
+import { hash } from 'node:crypto'
+import type pg from 'pg'
+
+/** Of a pooler that hands each transaction another connection: PgBouncer before 1.21 in transaction mode. */
+const foreignConnection: readonly unknown[] = [
+  '26000', // invalid_sql_statement_name: it was prepared on another connection
+  '42P05', // duplicate_prepared_statement: this connection had it from somebody else
+]
+
+/**
+ * A statement that is repeated all the time and is planned once for each connection: a read of the dispatcher takes the
+ * database 0.23 ms instead of 0.92 (the plan of one business's route made anew each time; PostgreSQL 18, 2 cores).
+ *
+ * Where the connection is not ours alone it goes on without, from the first error on that says so. The name is made of
+ * the text, so that another version's statement is never run in its place.
+ */
+export class PlannedStatement {
+  readonly #text: string
+  readonly #types: pg.CustomTypesConfig | undefined
+  #name: string | undefined
+
+  /** @param types parsers of columns that differ from the usual ones. */
+  constructor(text: string, types?: pg.CustomTypesConfig) {
+    this.#text = text
+    this.#types = types
+    this.#name = `callbox_${hash('sha256', text).slice(0, 16)}`
+  }
+
+  async run<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[]): Promise<Row[]> {
+    const name = this.#name
+    const statement = { text: this.#text, values, ...(this.#types && { types: this.#types }) }
+    try {
+      const { rows } = await pool.query<Row>({ ...statement, ...(name !== undefined && { name }) })
+      return rows
+    } catch (error) {
+      if (name === undefined || !isForeign(error)) throw error
+      this.#name = undefined
+      const { rows } = await pool.query<Row>(statement)
+      return rows
+    }
+  }
+}
+
+const isForeign = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && foreignConnection.includes(error.code)
