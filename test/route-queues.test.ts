@@ -8,7 +8,15 @@ function fill(queues: RouteQueues, route: Route, kind: LaneKind, count: number):
     const id = `${kind}-${n}`
     const facts = { callSid: 'CA1', eventType: 'call.completed', version: 0, attemptCount: 0, step: 0, requeued: false }
     const { businessId, direction } = route
-    queues.add(route, kind, { ...facts, id, businessId, direction, createdMs: 0, dueAt: '', payload: Buffer.from('{}') } as Delivery)
+    queues.add(route, kind, {
+      ...facts,
+      id,
+      businessId,
+      direction,
+      createdMs: 0,
+      dueAt: '',
+      payload: Buffer.from('{}'),
+    } as Delivery)
   }
 }
 

@@ -4,6 +4,9 @@ import type { Logger } from '../telemetry/logger.ts'
 /** How long a statement may take before its connection is given up, in milliseconds. */
 const statementDeadlineMs = 10_000
 
+/** A plan lives as long as its connection, and one that was made for empty tables must not live long. */
+const longestLifeSeconds = 60
+
 /** What every connection has: keepalive, so that a vanished host is noticed, and deadlines, so that nothing waits for it. */
 export function connectionSettings(url: string, applicationName: string) {
   return {
@@ -21,7 +24,8 @@ export function connectionSettings(url: string, applicationName: string) {
  * repeat it on another.
  */
 export function createPool(url: string, applicationName: string, max: number, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ ...connectionSettings(url, applicationName), max, idleTimeoutMillis: 30_000 })
+  const lives = { idleTimeoutMillis: 30_000, maxLifetimeSeconds: longestLifeSeconds }
+  const pool = new pg.Pool({ ...connectionSettings(url, applicationName), max, ...lives })
   pool.on('error', (err) => log.warn({ event: 'database.connection_lost', err }, 'a database connection was lost'))
   return pool
 }

@@ -13,6 +13,7 @@ import { keepHeapSmall } from './heap.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { Lease } from './lease.ts'
 import { ParkedRoutes } from './parked-routes.ts'
+import { ReadBudget } from './read-budget.ts'
 import { Reader } from './reader.ts'
 import { reportSettlements } from './report.ts'
 import { laneKinds, slotOf } from './route.ts'
@@ -38,8 +39,6 @@ export interface RunningDispatcher {
   stop(): Promise<void>
 }
 
-/** Deliveries that wait in memory, for each that may be in flight: enough for the time that a read takes. */
-const waitingShare = 8
 /** Of the window, what all but the first POSTs of routes may take (see `RouteQueues`). */
 const doubtfulShare = 0.75
 /** How long a stop waits for the database once the last answer is in, in milliseconds. */
@@ -113,10 +112,10 @@ class Dispatcher implements RunningDispatcher {
       log,
     )
     const memory = { held: this.#held, queues: this.#queues, draining: this.#draining, endpoints, health }
-    const capacity = config.dispatcherConcurrency * waitingShare
+    const budget = new ReadBudget(config.dispatcherConcurrency)
     const onRead = () => this.#pump()
     this.#readers = laneKinds.map(
-      (kind) => new Reader({ ...memory, kind, pool, lease: this.#lease, capacity, log, onRead }),
+      (kind) => new Reader({ ...memory, kind, pool, lease: this.#lease, budget, log, onRead }),
     )
     this.#parkedRoutes = new ParkedRoutes({ pool, lease: this.#lease, queues: this.#queues, health, log })
     this.#listener = new HintListener(directUrl, (names) => this.#hint(names), log)

@@ -114,10 +114,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   ) {
     this.#readRetryAfter = readRetryAfter
     this.#resolve = resolve
-    this.#timer = setTimeout(() => {
-      this.#end('timeout', `no complete answer within ${timeoutMs} ms`)
-      this.#abort()
-    }, timeoutMs)
+    // After a turn of the event loop: a process that was stopped reads what has come meanwhile before it judges.
+    this.#timer = setTimeout(() => setImmediate(() => this.#giveUp(timeoutMs)), timeoutMs)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -171,6 +169,12 @@ class Exchange implements Dispatcher.DispatchHandler {
       retryAfterMs: this.#retryAfterMs,
       durationMs: Math.round(performance.now() - this.#begunMs),
     })
+  }
+
+  #giveUp(timeoutMs: number): void {
+    if (this.#over) return
+    this.#end('timeout', `no complete answer within ${timeoutMs} ms`)
+    this.#abort()
   }
 
   #abort(): void {

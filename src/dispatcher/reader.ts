@@ -5,6 +5,7 @@ import type { Endpoints } from './endpoints.ts'
 import type { HeldDeliveries } from './held-deliveries.ts'
 import { type DueRow, probeHeadStartMs, takeRows } from './intake.ts'
 import type { Lease } from './lease.ts'
+import type { ReadBudget } from './read-budget.ts'
 import { headAgainMs, isReached, planRead } from './read-plan.ts'
 import { directions, type LaneKind, type Route, slotOf } from './route.ts'
 import type { RouteHealth } from './route-health.ts'
@@ -42,8 +43,7 @@ interface ReaderParts {
   health: RouteHealth
   /** Slots that are being emptied: nothing more is read for them. */
   draining: ReadonlySet<number>
-  /** About how many deliveries wait in memory at the most. */
-  capacity: number
+  budget: ReadBudget
   log: Logger
   /** Something may be ready to send. */
   onRead: () => void
@@ -151,11 +151,11 @@ export class Reader {
 
   /** How many deliveries of one lane may wait in memory: an equal share for each lane that has any. */
   #allowance(): number {
-    const { queues, kind, capacity } = this.#parts
+    const { queues, kind, budget } = this.#parts
     let lanes = 0
     for (const { lanes: laneOf } of queues.routes())
       if (laneOf[kind].hasMore || laneOf[kind].waiting.size > 0) lanes += 1
-    const share = Math.floor(capacity / Math.max(1, lanes))
+    const share = Math.floor(budget.rows / Math.max(1, lanes))
     return Math.max(smallestAllowance, Math.min(largestAllowance, share))
   }
 
@@ -171,7 +171,7 @@ export class Reader {
    * @returns how many deliveries were new.
    */
   async #read(businesses: ReadonlySet<string> | null): Promise<number> {
-    const { kind, pool, lease, held, queues, draining, endpoints, capacity } = this.#parts
+    const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
     if (businesses) {
@@ -184,7 +184,13 @@ export class Reader {
     }
     const allowance = this.#allowance()
     const known = businesses ? this.#routesOf(businesses) : [...queues.routes()]
-    const plan = planRead(known, { kind, sweepAfter: businesses ? null : sweepAfter, allowance, capacity, nowMs })
+    const plan = planRead(known, {
+      kind,
+      sweepAfter: businesses ? null : sweepAfter,
+      allowance,
+      capacity: budget.rows,
+      nowMs,
+    })
 
     const slots = [...lease.owned].filter((slot) => !draining.has(slot))
     const scope = businesses ? [...businesses] : sweepAfter
@@ -195,6 +201,10 @@ export class Reader {
     let taken = 0
     try {
       const rows = await (businesses ? this.#ofBusinesses : this.#ofSlots).run<DueRow>(pool, values)
+      budget.brought(
+        rows.length,
+        rows.reduce((bytes, { payload }) => bytes + payload.length, 0),
+      )
       const revisions = new Map(rows.map((row) => [row.business_id, row.revision]))
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
       const cut = rows.length >= plan.total ? rows.at(-1) : undefined

@@ -29,9 +29,9 @@ const largestBatch = 500
  * How long results gather after a settle, when they do not already come in numbers. Planning, commit and round trip are
  * the same for one result as for many: 130 a statement cost PostgreSQL 36 µs each, 250 cost 31, 400 cost 30.
  */
-const gatherMs = Number(process.env['G'] ?? 2)
-const enoughToGo = Number(process.env['E'] ?? 64)
-const mostUnderWay = Number(process.env['U'] ?? 3)
+const gatherMs = 2
+const enoughToGo = 64
+const mostUnderWay = 3
 const firstRetryMs = 50
 const longestRetryMs = 1_000
 

@@ -1,0 +1,33 @@
+/** Deliveries that wait in memory, for each that may be in flight: enough for the time that a read takes. */
+const waitingShare = 8
+/** About how much of their payloads waits in memory, in bytes. */
+const mostBytes = 32 * 1024 * 1024
+/** What large payloads have shown is forgotten by so much with each read that brings smaller ones. */
+const forgetting = 0.9
+
+/**
+ * How many deliveries may wait in memory. Reads are cut by rows, so their number follows the size of the payloads: a
+ * payload may have a mebibyte, and a backlog of an hour's transcripts must not take the memory of all the others.
+ */
+export class ReadBudget {
+  readonly #window: number
+  /** Of a payload; unknown before the first read, which brings no more than may be in flight. */
+  #meanBytes = Number.POSITIVE_INFINITY
+
+  /** @param window how many deliveries may be in flight. */
+  constructor(window: number) {
+    this.#window = window
+  }
+
+  get rows(): number {
+    const fitting = Math.floor(mostBytes / this.#meanBytes)
+    return Math.max(this.#window, Math.min(this.#window * waitingShare, fitting))
+  }
+
+  /** To be told of each read. @param bytes of all its payloads. */
+  brought(rows: number, bytes: number): void {
+    if (rows === 0) return
+    const known = Number.isFinite(this.#meanBytes) ? this.#meanBytes * forgetting : 0
+    this.#meanBytes = Math.max(1, bytes / rows, known)
+  }
+}

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { ReadBudget } from '../src/dispatcher/read-budget.ts'
+
+const mebibyte = 1024 * 1024
+
+test('what is not known yet is read a window at a time', () => {
+  expect(new ReadBudget(256).rows).toBe(256)
+})
+
+test('small payloads wait in numbers, large ones by their size, and no less than a window', () => {
+  const budget = new ReadBudget(16)
+  budget.brought(10, 10 * 1_700)
+  expect(budget.rows).toBe(128)
+  budget.brought(10, 10 * mebibyte)
+  expect(budget.rows).toBe(32)
+  budget.brought(10, 100 * mebibyte)
+  expect(budget.rows).toBe(16)
+})
+
+test('one large read is forgotten slowly, and one that brought nothing tells nothing', () => {
+  const budget = new ReadBudget(16)
+  budget.brought(10, 10 * mebibyte)
+  budget.brought(0, 0)
+  expect(budget.rows).toBe(32)
+  for (let read = 0; read < 5; read += 1) budget.brought(10, 10_000)
+  expect(budget.rows).toBeGreaterThan(32)
+  for (let read = 0; read < 20; read += 1) budget.brought(10, 10_000)
+  expect(budget.rows).toBe(128)
+})
