@@ -14,17 +14,17 @@ const mostShown = 20
 const excerptBytes = 2_048
 
 /** What was sent, what came back, how long each wait was, and what comes next; oldest first. */
-export function attemptTimeline(whole: WholeDelivery & { areAll: boolean }): Html {
-  const { delivery, attempts, areAll } = whole
+export function attemptTimeline(whole: WholeDelivery, areAll: boolean): Html {
+  const { delivery, attempts } = whole
   const hidden = areAll ? 0 : Math.max(0, attempts.length - mostShown)
   const shown = attempts.slice(hidden)
-  return html`<section class="card"><h2>What happened</h2>
+  return html`
 ${hidden > 0 && html`<p><a href="/console/deliveries/${delivery.id}?attempts=all">Show ${count(hidden)} earlier attempts</a></p>`}
 <ol class="timeline">
 <li class="calm"><span class="dot" aria-hidden="true"></span><div><h3>Enqueued</h3> ${time(delivery.created_at)}</div></li>
 ${shown.map((one, place) => attempt(one, shown[place + 1], whole))}
 ${whatComesNext(whole)}
-</ol></section>`
+</ol>`
 }
 
 function attempt(one: AttemptRow, next: AttemptRow | undefined, { delivery, business }: WholeDelivery): Html {

@@ -31,6 +31,7 @@ export function businessPageOf(
   response: Response,
   business: Business,
   routes: readonly RouteState[],
+  testEvent: Html | null,
   entered: Entered,
 ): Page {
   const { business_id: id, name } = business
@@ -41,7 +42,7 @@ export function businessPageOf(
     place: 'businesses',
     actions: links(id),
     body: html`${entered.problem && problemNotice(entered.problem)}
-${endpoints(business, routes)}
+${testEvent}${endpoints(response, business, routes)}
 ${settingsCard(response, business, entered.settings, problemOf('settings'))}
 ${headersCard(response, business, entered.headerNames, problemOf('headers'))}
 ${secretCard(response, business, problemOf('secret'))}`,
@@ -58,7 +59,7 @@ function sourceOf(direction: Direction, business: Business): string {
   return business.inbound_webhook_url === null ? 'the generic URL' : 'its inbound URL'
 }
 
-function endpoints(business: Business, routes: readonly RouteState[]): Html {
+function endpoints(response: Response, business: Business, routes: readonly RouteState[]): Html {
   const { business_id: id } = business
   const row = (direction: Direction): Html => {
     const url = effectiveUrl(direction, business)
@@ -71,13 +72,21 @@ function endpoints(business: Business, routes: readonly RouteState[]): Html {
         : html`<div><bdi class="mono">${url}</bdi><div class="muted">${sourceOf(direction, business)}</div></div>`
     }</td>
 <td data-label="Route">${route && status(route.state)}</td>
-<td data-label=""><a href="/console/requeues/new?business_id=${id}&amp;direction=${direction}&amp;status=skipped">Requeue skipped…</a></td>
+<td data-label=""><div class="row">${url !== null && testOrder(response, id, direction)}
+<a class="button" href="/console/requeues/new?business_id=${id}&amp;direction=${direction}&amp;status=skipped">Requeue skipped…</a></div></td>
 </tr>`
   }
   return html`<div class="table cards"><table>
 <thead><tr><th scope="col">Calls</th><th scope="col">Go to</th><th scope="col">Route</th><th scope="col"><span class="visually-hidden">Orders</span></th></tr></thead>
 <tbody>${row('inbound')}${row('outbound')}</tbody></table></div>`
 }
+
+const testOrder = (response: Response, id: string, direction: Direction): Html =>
+  orderForm(
+    response,
+    `/console/businesses/${id}/test-events`,
+    html`<input type="hidden" name="direction" value="${direction}"><button>Send a test event</button>`,
+  )
 
 const seen = ({ updated_at: at }: Business): Html => html`<input type="hidden" name="seen" value="${at}">`
 

@@ -12,6 +12,7 @@ import type { ConsoleParts } from './console.ts'
 import { redirectWith, sendPage } from './page.ts'
 import { readForm } from './read-form.ts'
 import { sendSecretPage } from './signing-secret.ts'
+import { testEventOf } from './test-event.ts'
 import { operatorOf, visitOf } from './visit.ts'
 
 /** `/console/businesses/{id}`: its settings, headers and secret. */
@@ -26,7 +27,12 @@ export function businessPage(parts: ConsoleParts): express.Router {
     return row
   }
 
-  const show = async (response: Response, row: BusinessRow, entered: Partial<Entered> = {}): Promise<void> => {
+  const show = async (
+    request: Request,
+    response: Response,
+    row: BusinessRow,
+    entered: Partial<Entered> = {},
+  ): Promise<void> => {
     const [inbound, outbound] = await Promise.all([
       findRoute(knex, row.business_id, 'inbound'),
       findRoute(knex, row.business_id, 'outbound'),
@@ -34,7 +40,8 @@ export function businessPage(parts: ConsoleParts): express.Router {
     const business = toBusiness(row, sealer, log)
     const routes = [inbound, outbound].flatMap((route) => (route === null ? [] : [toRouteState(route)]))
     const shown = { settings: toSettingsForm(business), headerNames: [], part: null, problem: null, ...entered }
-    sendPage(response, businessPageOf(response, business, routes, shown))
+    const testEvent = await testEventOf(parts, row.business_id, request)
+    sendPage(response, businessPageOf(response, business, routes, testEvent, shown))
   }
 
   /** Makes a change by a form of the page; what is wrong with it is said in that form. */
@@ -48,7 +55,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
       } catch (error) {
         if (!(error instanceof Problem) || (error.fields.length === 0 && error.status !== 409)) throw error
         response.status(error.status)
-        await show(response, row, { ...entered, problem: error })
+        await show(request, response, row, { ...entered, problem: error })
       }
     })
   }
@@ -56,7 +63,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
   const apply = async (row: BusinessRow, response: Response, change: ReturnType<typeof toChange>) =>
     (await changeBusiness(parts, operatorOf(response), row.business_id, change)).business
 
-  router.get('/businesses/:business_id', async (request, response) => show(response, await read(request)))
+  router.get('/businesses/:business_id', async (request, response) => show(request, response, await read(request)))
 
   order('/businesses/:business_id', async (row, request, response) => {
     const settings = readForm(request, settingsForm)
@@ -102,7 +109,8 @@ export function businessPage(parts: ConsoleParts): express.Router {
   })
 
   // Where a form was answered is what the address bar shows, and what is opened again.
-  router.get(['/businesses/:business_id/headers', '/businesses/:business_id/secret'], (request, response) => {
+  const formPaths = ['headers', 'secret'].map((form) => `/businesses/:business_id/${form}`)
+  router.get(formPaths, (request, response) => {
     response.redirect(303, pathOf(readPath(request, businessPath)))
   })
   return router

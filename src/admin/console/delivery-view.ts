@@ -30,7 +30,7 @@ export function deliveryProgress(response: Response, whole: WholeDelivery & { ar
     path,
     every,
     html`<section class="card delivery-facts" aria-label="Facts">${facts(whole)}${requeueOrder(response, whole)}</section>
-${attemptTimeline(whole)}`,
+<section class="card"><h2>What happened</h2>${attemptTimeline(whole, areAll)}</section>`,
   )
 }
 

@@ -49,7 +49,7 @@ function layout({ title, heading, place, actions, body }: Page, visit: Visit | n
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false}'>
+<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"]}'>
 <title>${title} · Callbox</title>
 <link rel="icon" href="${assetUrl('icon.svg')}">
 <link rel="stylesheet" href="${assetUrl('console.css')}">

@@ -31,7 +31,7 @@ ${route.since !== null && html`<p class="muted">Parked ${time(route.since)}</p>`
   if (route?.state === 'failing') {
     const text = html`<p>The endpoint of ${routeLink} fails${why}. One delivery at a time is let through as a probe; this one
 waits for its turn, and uses up nothing of its schedule.</p>
-${route.probe_at !== null && html`<p class="muted">Next probe ${time(route.probe_at)}</p>`}`
+${probe(route.probe_at)}`
     return { tone: 'warn', title: `Waits for ${attempt}: its route is failing`, text }
   }
   if (route?.url === null) {
@@ -45,6 +45,11 @@ ${route.probe_at !== null && html`<p class="muted">Next probe ${time(route.probe
     title: `Due now: ${attempt}`,
     text: html`<p>It is sent when it is the turn of ${routeLink}.</p>`,
   }
+}
+
+function probe(at: string | null): Html {
+  if (at === null || Date.parse(at) <= Date.now()) return html`<p class="muted">The next probe is due.</p>`
+  return html`<p class="muted">Next probe ${time(at)}</p>`
 }
 
 function ended({ status, reason, finished_at: at }: DeliveryAnswer, route: RouteState | null): Next {
