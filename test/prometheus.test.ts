@@ -11,7 +11,9 @@ import { ruleFiles } from './helpers/shipped-files.ts'
 /** An hour of the shipped rules is a minute here. */
 const factor = 60
 
-describe.skipIf(isMissing('prometheus', 'prometheus'))('a real Prometheus, on a running Callbox', () => {
+const isSkipped = isMissing('prometheus', 'prometheus')
+
+describe.skipIf(isSkipped)('a real Prometheus, on a running Callbox', { timeout: 120_000 }, () => {
   let fleet: MonitoredFleet
   let prometheus: Prometheus
   /** Every alert that was seen firing, with its words. */
