@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { callWorkMetrics } from './admin/call-work-metrics.ts'
 import { createConsole } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
+import { openApiRouter } from './admin/openapi/router.ts'
 import { OverviewReader } from './admin/overview-reader.ts'
 import { Problem, problemAnswers } from './admin/problems.ts'
 import { countRefusedSignIns } from './admin/refused-sign-ins.ts'
@@ -43,6 +44,7 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   ingress.start()
   const router = express.Router()
   router.use(ingress.router)
+  router.use(openApiRouter(parts.config.publicUrl))
   router.use(countRefusedSignIns(parts.metrics))
   const signIns = new SignInLimit(parts.config.adminTokens, parts.log)
   router.use(adminRouter({ ...parts, queue, signIns, overview }))

@@ -89,8 +89,9 @@ async function startRoles(
     async () => (stopping.aborted ? `stopping: ${roles.join(', ')}` : null),
   ]
   let api: RequestHandler = (_request, response) => {
-    response.status(503).type('application/problem+json')
-    response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503 }))
+    const detail = 'this process has just started and is not ready; try again'
+    response.status(503).set('retry-after', '1').type('application/problem+json')
+    response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503, detail }))
   }
   const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
   app.use(

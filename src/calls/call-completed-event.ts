@@ -1,3 +1,4 @@
+import type { CallEventHead } from './call-event.ts'
 import type { Direction } from './call-facts.ts'
 
 export const callCompleted = 'call.completed'
@@ -36,7 +37,7 @@ export const callCompletedPayload = (call: CompletedCall): string => callPayload
  * it is, less the white space between its tokens: parsing it would reorder keys such as "1", and round long numbers.
  */
 export function callPayload(eventType: string, call: CompletedCall): string {
-  const head = JSON.stringify({
+  const head: CallEventHead = {
     event_type: eventType,
     timestamp: toSecond(call.completedAt),
     business_id: call.businessId,
@@ -53,8 +54,8 @@ export function callPayload(eventType: string, call: CompletedCall): string {
     transcript: call.transcript,
     summary: call.summary,
     agent_name: call.agentName,
-  })
-  return `${head.slice(0, -1)},"metadata":${compactJson(call.metadata)}}`
+  }
+  return `${JSON.stringify(head).slice(0, -1)},"metadata":${compactJson(call.metadata)}}`
 }
 
 /** Valid JSON without white space outside of its strings. */

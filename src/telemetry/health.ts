@@ -1,4 +1,5 @@
 import express from 'express'
+import type { AliveAnswer, ReadinessAnswer } from './health-answers.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Says what is not ready, or `null`. */
@@ -16,14 +17,16 @@ export function healthRouter(
 ): express.Router {
   const router = express.Router()
   router.get('/healthz', (_request, response) => {
-    response.json({ status: 'alive' })
+    const answer: AliveAnswer = { status: 'alive' }
+    response.json(answer)
   })
   router.get('/readyz', async (_request, response) => {
     onReadyAsked()
     const reasons = await Promise.all(checks.map((check) => check().catch(() => 'the database does not answer')))
     const missing = reasons.filter((reason) => reason !== null)
-    response.status(missing.length === 0 ? 200 : 503)
-    response.json(missing.length === 0 ? { status: 'ready' } : { status: 'not ready', reasons: missing })
+    const answer: ReadinessAnswer =
+      missing.length === 0 ? { status: 'ready' } : { status: 'not ready', reasons: missing }
+    response.status(missing.length === 0 ? 200 : 503).json(answer)
   })
   router.get('/metrics', async (_request, response) => {
     response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
