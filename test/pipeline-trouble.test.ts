@@ -67,7 +67,7 @@ describe('the recording', () => {
     })
     expect(stage.askedFor(call).audio).toBe(12)
     stage.twilio.answers.always(call.recordingSid, null)
-    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued' })
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     expect(await reaches(database, call, 'completed')).toMatchObject({ error: null, failed_at: null })
   })
 
@@ -134,7 +134,7 @@ describe('the services', () => {
     expect(row.error).toBe('the transcription was answered with HTTP 400 (invalid_request_error)')
     expect((await stepsOf(database, call))['transcript']).toMatchObject({ error: row.error, finished_at: null })
     expect(await payloadsOf(database, call)).toEqual([])
-    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued' })
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     await reaches(database, call, 'completed')
     expect(await reprocessed(call.callSid)).toEqual({ result: 'not_failed', state: 'completed' })
     expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
