@@ -87,12 +87,22 @@ export async function startPrometheus(
     if (!response.ok) throw new Error(`Prometheus answered ${response.status}: ${text}`)
     return JSON.parse(text)
   }
-  await eventually('Prometheus is ready', async () => {
+  const stop = async (): Promise<void> => {
+    process.off('exit', kill)
+    child.kill('SIGKILL')
+    await exited
+    rmSync(home, { recursive: true, force: true })
+  }
+  const isReady = async (): Promise<boolean> => {
     if (child.exitCode !== null) throw new Error(`Prometheus ended: ${complaints}`)
     return fetch(`${url}/-/ready`).then(
       ({ ok }) => ok,
       () => false,
     )
+  }
+  await eventually('Prometheus is ready', isReady).catch(async (error: unknown) => {
+    await stop()
+    throw error
   })
   return {
     async query(expr) {
@@ -107,11 +117,6 @@ export async function startPrometheus(
         .filter(({ state }) => state === 'firing')
         .map(({ labels, annotations }) => ({ name: labels.alertname, annotations }))
     },
-    async stop() {
-      process.off('exit', kill)
-      child.kill('SIGKILL')
-      await exited
-      rmSync(home, { recursive: true, force: true })
-    },
+    stop,
   }
 }
