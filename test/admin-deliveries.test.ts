@@ -177,6 +177,45 @@ describe('the list', () => {
   })
 })
 
+describe('the list, when 100,000 others are newer', () => {
+  beforeAll(async () => {
+    for (const [call, type] of [
+      ['CAold1', 'call.rare'],
+      ['CAold2', 'call.completed'],
+    ] as const) {
+      await enqueue(90, call, 'inbound', '{}', type)
+    }
+    await database.pool.query(`update webhook_outbox set created_at = '2024-01-01T00:00:00Z' where business_id = 90`)
+    await database.pool.query(
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
+       select 91, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'delivered', now(),
+              timestamptz '2024-02-01T00:00:00Z' + n * interval '1 second'
+       from generate_series(1, 100010) n`,
+    )
+  })
+  const page = async (query: string) => {
+    const { json } = await api.send('GET', `/admin/deliveries?until=2024-03-15T00:00:00Z&${query}`)
+    return { calls: json.items.map((one: { call_sid: string }) => one.call_sid), next: json.next_cursor }
+  }
+
+  test('one of its business, its call or its status is found at once', async () => {
+    expect(await page('business_id=90')).toEqual({ calls: ['CAold2', 'CAold1'], next: null })
+    expect(await page('business_id=90&event_type=call.rare')).toEqual({ calls: ['CAold1'], next: null })
+    expect(await page('call_sid=CAold2')).toEqual({ calls: ['CAold2'], next: null })
+    expect(await page('status=pending')).toEqual({ calls: ['CAold2', 'CAold1'], next: null })
+    expect(await page('status=pending&business_id=91')).toEqual({ calls: [], next: null })
+  })
+
+  test('what no index leads to is looked for page by page, each bounded', async () => {
+    const first = await page('event_type=call.rare')
+    expect(first).toEqual({ calls: [], next: expect.any(String) })
+    expect(await page(`event_type=call.rare&cursor=${first.next}`)).toEqual({ calls: ['CAold1'], next: null })
+    const limited = await page('limit=2')
+    expect([limited.calls.length, limited.next]).toEqual([2, expect.any(String)])
+    expect((await page(`limit=200&cursor=${limited.next}`)).calls).toHaveLength(200)
+  })
+})
+
 describe('requeue', () => {
   test.each(['delivered', 'failed', 'skipped'])(
     'a %s one begins anew, with the same id, bytes and attempts',

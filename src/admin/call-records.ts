@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { type BigTable, type Listing, listNewest, whereEqual } from '../database/newest-first.ts'
 import { placeTime } from '../database/time-place.ts'
 import { Problem } from './problems.ts'
 import type { CallAnswer, CallListQuery, ListedCall } from './schemas/call.ts'
@@ -43,9 +44,8 @@ interface CallRow extends ListedCallRow {
 }
 
 const listedColumns = [
-  ...['c.business_id', 'c.call_sid', 'c.direction', 'c.from_number', 'c.to_number', 'c.state', 'c.error'],
-  ...['c.city', 'c.service_category', 'c.started_at', 'c.ended_at', 'c.duration_sec'],
-  ...['c.created_at', 'c.completed_at', 'c.failed_at'],
+  ...['business_id', 'call_sid', 'direction', 'from_number', 'to_number', 'state', 'error'],
+  ...['city', 'service_category', 'started_at', 'ended_at', 'duration_sec', 'created_at', 'completed_at', 'failed_at'],
 ]
 
 /** Steps in the order in which they began, as they are read: their numbers are seconds. */
@@ -58,11 +58,16 @@ const steps = `coalesce((
   from call_steps s where s.business_id = c.business_id and s.call_sid = c.call_sid
 ), '[]') as steps`
 
-function calls<Row extends object>(knex: Knex): Knex.QueryBuilder<Row, Row[]> {
+/** @param from `calls`, or rows of it, as `c`. */
+function calls<Row extends object>(
+  knex: Knex,
+  from: string | Knex.QueryBuilder = 'calls as c',
+): Knex.QueryBuilder<Row, Row[]> {
+  const columns = listedColumns.map((name) => `c.${name}`)
   const details = ['lead_id', 'customer_name', 'agent_name'].map((name) => `coalesce(d.${name}, '') as ${name}`)
-  return knex('calls as c')
+  return knex(from)
     .leftJoin('call_details as d', 'd.call_sid', 'c.call_sid')
-    .select<Row[]>(...listedColumns, ...[...details, steps, placeTime('c.created_at')].map((sql) => knex.raw(sql)))
+    .select<Row[]>(...columns, ...[...details, steps, placeTime('c.created_at')].map((sql) => knex.raw(sql)))
 }
 
 /** Of calls with one CallSid, which only a changed business makes, the newest. */
@@ -75,17 +80,25 @@ export async function findCall(knex: Knex, callSid: string): Promise<CallRow | n
   return row ?? null
 }
 
-/** Newest first; from the place after `cursor`. @param limit in place of the query's own. */
-export async function listCalls(knex: Knex, query: CallListQuery, limit: number): Promise<ListedCallRow[]> {
-  const { business_id: businessId, direction, state, since, until, cursor } = query
-  const rows = calls<ListedCallRow>(knex).orderByRaw('c.created_at desc, c.call_sid desc').limit(limit)
-  if (businessId !== undefined) rows.where('c.business_id', businessId)
-  if (direction !== undefined) rows.where('c.direction', direction)
-  if (state !== undefined) rows.where('c.state', state)
-  if (since !== undefined) rows.whereRaw('c.created_at >= ?::timestamptz', [since])
-  if (until !== undefined) rows.whereRaw('c.created_at < ?::timestamptz', [until])
-  if (cursor) rows.whereRaw('(c.created_at, c.call_sid) < (?::timestamptz, ?)', [cursor.createdAt, cursor.id])
-  return rows
+const callTable: BigTable<ListedCallRow> = {
+  name: 'calls',
+  id: 'call_sid',
+  columns: listedColumns,
+  placeOf: ({ place_time: createdAt, call_sid: id }) => ({ createdAt, id }),
+}
+
+/** Newest first; from the place after the query's `cursor`. A page may have fewer than its `limit`: see `listNewest`. */
+export async function listCalls(knex: Knex, query: CallListQuery): Promise<Listing<ListedCallRow>> {
+  const { business_id, direction, state, since, until, cursor: after, limit } = query
+  // Calls that are not completed have an index by their age.
+  const isByAge = state !== undefined && state !== 'completed'
+  const narrow = isByAge || business_id === undefined ? null : { business_id }
+  const look = { since, until, after, ordered: isByAge ? { state } : {}, narrow }
+  return listNewest(knex, callTable, look, limit, (from, most) => {
+    const rows = calls<ListedCallRow>(knex, from.as('c')).orderByRaw('c.created_at desc, c.call_sid desc').limit(most)
+    whereEqual(rows, { 'c.business_id': business_id, 'c.direction': direction, 'c.state': state })
+    return rows
+  })
 }
 
 export const callNotFound = (callSid: string): Problem =>

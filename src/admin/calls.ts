@@ -4,7 +4,7 @@ import { callNotFound, findCall, listCalls, toCall, toListedCall } from './call-
 import { changeCall } from './operations/change-call.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
 import { reprocessCall } from './operations/reprocess-call.ts'
-import { encodeCursor, pageOf } from './paging.ts'
+import { pageOfListing } from './paging.ts'
 import { onlyMethods } from './problems.ts'
 import { readBody, readPath, readQuery } from './read-request.ts'
 import { callDetailsChange, callListQuery, callPath } from './schemas/call.ts'
@@ -16,8 +16,7 @@ export function callRoutes(parts: OperationParts): express.Router {
 
   router.get('/calls', async (request, response) => {
     const query = readQuery(request, callListQuery)
-    const rows = await listCalls(knex, query, query.limit + 1)
-    response.json(pageOf(rows, query.limit, (row) => encodeCursor(row.place_time, row.call_sid), toListedCall))
+    response.json(pageOfListing(await listCalls(knex, query), toListedCall))
   })
   router.all('/calls', onlyMethods('GET'))
 

@@ -4,7 +4,7 @@ import { operatorOf } from './authentication.ts'
 import { deliveryNotFound, toAttempt, toDelivery } from './delivery-records.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
 import { requeueDelivery } from './operations/requeue-delivery.ts'
-import { encodeCursor, pageOf } from './paging.ts'
+import { pageOfListing } from './paging.ts'
 import { onlyMethods } from './problems.ts'
 import { readPath, readQuery } from './read-request.ts'
 import { deliveryListQuery, deliveryPath } from './schemas/delivery.ts'
@@ -16,8 +16,7 @@ export function deliveryRoutes(parts: OperationParts): express.Router {
 
   router.get('/deliveries', async (request, response) => {
     const { limit, cursor, ...filter } = readQuery(request, deliveryListQuery)
-    const rows = await listDeliveries(knex, filter, limit + 1, cursor)
-    response.json(pageOf(rows, limit, (row) => encodeCursor(row.place_time, row.id), toDelivery))
+    response.json(pageOfListing(await listDeliveries(knex, filter, limit, cursor), toDelivery))
   })
   router.all('/deliveries', onlyMethods('GET'))
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Listing } from '../database/newest-first.ts'
 import { businessId, direction } from './schemas/common.ts'
 
 /*
@@ -40,6 +41,14 @@ export const routeCursor = encoded
   .pipe(z.object({ businessId, direction }))
   .optional()
   .describe(takes)
+
+/** Makes the answer of a list that tells itself where its next page begins. */
+export function pageOfListing<Row, Item>(
+  { rows, next }: Listing<Row>,
+  itemOf: (row: Row) => Item,
+): { items: Item[]; next_cursor: string | null } {
+  return { items: rows.map(itemOf), next_cursor: next && encodeCursor(next.createdAt, next.id) }
+}
 
 /**
  * Makes the answer of a list.

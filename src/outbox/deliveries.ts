@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { type BigTable, type Listing, type Look, listNewest, whereEqual } from '../database/newest-first.ts'
 import { placeTime, type TimePlace } from '../database/time-place.ts'
 import type { Direction } from './routing.ts'
 
@@ -51,21 +52,34 @@ const columns = [
 /** An attempt is one row; a delivery that is requeued again and again has no end of them. */
 const mostAttempts = 1_000
 
-/** Newest first; from the place after `after`. */
+const outbox: BigTable<DeliveryRow> = {
+  name: 'webhook_outbox',
+  id: 'id',
+  columns,
+  placeOf: ({ place_time: createdAt, id }) => ({ createdAt, id }),
+}
+
+/** Newest first; from the place after `after`. A page may have fewer than `limit`, and a next one: see `listNewest`. */
 export async function listDeliveries(
   knex: Knex,
   filter: DeliveryFilter,
   limit: number,
   after: TimePlace | undefined,
-): Promise<DeliveryRow[]> {
-  const query = matchingDeliveries(knex, filter)
-    .orderBy([
-      { column: 'created_at', order: 'desc' },
-      { column: 'id', order: 'desc' },
-    ])
-    .limit(limit)
-  if (after) query.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', [after.createdAt, after.id])
-  return query.select<DeliveryRow[]>(...columns, knex.raw(placeTime('created_at')))
+): Promise<Listing<DeliveryRow>> {
+  const { since, until, ...equal } = filter
+  return listNewest(knex, outbox, { since, until, after, ...indexed(equal) }, limit, (from, most) => {
+    const rows = knex(from.as('o')).orderByRaw('created_at desc, id desc').limit(most)
+    whereEqual(rows, equal)
+    return rows.select<DeliveryRow[]>(...columns, knex.raw(placeTime('created_at')))
+  })
+}
+
+/** Failed and skipped deliveries have an index by their age, pending ones another; delivered ones have none. */
+function indexed({ status, business_id, direction, call_sid }: DeliveryFilter): Pick<Look, 'ordered' | 'narrow'> {
+  if (call_sid !== undefined) return { ordered: {}, narrow: { call_sid } }
+  if (status === 'failed' || status === 'skipped') return { ordered: { status, business_id, direction }, narrow: null }
+  if (status === 'pending') return { ordered: {}, narrow: { status, business_id } }
+  return { ordered: {}, narrow: business_id === undefined ? null : { business_id } }
 }
 
 /** Those of some keys, oldest first. */
@@ -86,9 +100,7 @@ export async function deliveriesOf(
 export function matchingDeliveries(knex: Knex, filter: DeliveryFilter): Knex.QueryBuilder {
   const { since, until, ...equal } = filter
   const query = knex('webhook_outbox')
-  for (const [column, value] of Object.entries(equal)) {
-    if (value !== undefined) query.where(column, value)
-  }
+  whereEqual(query, equal)
   if (since !== undefined) query.whereRaw('created_at >= ?::timestamptz', [since])
   if (until !== undefined) query.whereRaw('created_at < ?::timestamptz', [until])
   return query

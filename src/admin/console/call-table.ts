@@ -4,9 +4,9 @@ import { status } from './status.ts'
 import { duration, none, time } from './values.ts'
 import { visibleText } from './visible-text.ts'
 
-/** Calls, each of which opens by its row. */
-export function callTable(calls: readonly ListedCall[]): Html {
-  if (calls.length === 0) return html`<p class="card empty">No call matches.</p>`
+/** Calls, each of which opens by its row. @param whenNone said in place of an empty table. */
+export function callTable(calls: readonly ListedCall[], whenNone: string): Html {
+  if (calls.length === 0) return html`<p class="card empty">${whenNone}</p>`
   return html`<div class="table cards rows"><table>
 <thead><tr><th scope="col">Call</th><th scope="col">CallSid</th><th scope="col">Business</th><th scope="col">Customer</th>
 <th scope="col">About</th><th scope="col">Step</th><th scope="col" class="number">Length</th><th scope="col">Created</th></tr></thead>

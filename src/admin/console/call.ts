@@ -29,7 +29,7 @@ export function callPage(parts: ConsoleParts): express.Router {
 
   router.get('/calls/:call_sid', async (request, response) => {
     const call = await read(request)
-    const rows = await listDeliveries(knex, { call_sid: call.call_sid }, mostDeliveries, undefined)
+    const { rows } = await listDeliveries(knex, { call_sid: call.call_sid }, mostDeliveries, undefined)
     const named = await nameDeliveries(knex, rows.map(toDelivery))
     sendPage(response, {
       title: `Call ${call.call_sid}`,

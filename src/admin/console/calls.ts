@@ -1,10 +1,10 @@
 import express from 'express'
 import { listCalls, toListedCall } from '../call-records.ts'
-import { encodeCursor, pageOf } from '../paging.ts'
+import { pageOfListing } from '../paging.ts'
 import { callListQuery, callPath } from '../schemas/call.ts'
 import { callTable } from './call-table.ts'
 import type { ConsoleParts } from './console.ts'
-import { errorOf, type Filter, pager, readFilter, timeField } from './filters.ts'
+import { errorOf, type Filter, noneOf, pager, readFilter, timeField } from './filters.ts'
 import { select, textField } from './forms.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './page.ts'
@@ -20,14 +20,14 @@ export function callPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Router 
     const filter = readFilter(request, filterOfPage)
     const { query, problem, given } = filter
     if (query?.call_sid !== undefined) return response.redirect(303, `${path}/${query.call_sid}`)
-    const rows = query === null ? [] : await listCalls(knex, query, query.limit + 1)
-    const page = pageOf(rows, query?.limit ?? 0, (row) => encodeCursor(row.place_time, row.call_sid), toListedCall)
+    const listing = query === null ? { rows: [], next: null } : await listCalls(knex, query)
+    const page = pageOfListing(listing, toListedCall)
     if (problem) response.status(problem.status)
     sendPage(response, {
       title: 'Calls',
       place: 'calls',
       body: html`${filterForm(filter)}
-${problem ? problemNotice(problem) : callTable(page.items)}
+${problem ? problemNotice(problem) : callTable(page.items, noneOf('call', page.next_cursor))}
 ${pager(path, given, page.next_cursor)}`,
     })
   })

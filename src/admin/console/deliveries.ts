@@ -1,12 +1,12 @@
 import express from 'express'
 import { listDeliveries } from '../../outbox/deliveries.ts'
 import { toDelivery } from '../delivery-records.ts'
-import { encodeCursor, pageOf } from '../paging.ts'
+import { pageOfListing } from '../paging.ts'
 import { deliveryListQuery, deliveryPath } from '../schemas/delivery.ts'
 import type { ConsoleParts } from './console.ts'
 import { deliveriesGiven, deliveryFilterForm } from './delivery-filter.ts'
 import { deliveryTable, nameDeliveries } from './delivery-table.ts'
-import { pager, queryOf, readFilter } from './filters.ts'
+import { noneOf, pager, queryOf, readFilter } from './filters.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './page.ts'
 import { problemNotice } from './problem-pages.ts'
@@ -24,8 +24,8 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
     if (searched.success) return response.redirect(303, `${path}/${searched.data.id}`)
 
     const { limit, cursor, ...wanted } = query ?? { limit: 0 }
-    const rows = query === null ? [] : await listDeliveries(knex, wanted, limit + 1, cursor)
-    const page = pageOf(rows, limit, (row) => encodeCursor(row.place_time, row.id), toDelivery)
+    const listing = query === null ? { rows: [], next: null } : await listDeliveries(knex, wanted, limit, cursor)
+    const page = pageOfListing(listing, toDelivery)
     const named = await nameDeliveries(knex, page.items)
     if (problem) response.status(problem.status)
     sendPage(response, {
@@ -34,7 +34,7 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
       actions: problem ? html`` : requeueLink(given),
       body: html`${shortcuts(Date.now())}
 ${deliveryFilterForm(filter, path, 'any')}
-${problem ? problemNotice(problem) : deliveryTable(named, 'No delivery matches.')}
+${problem ? problemNotice(problem) : deliveryTable(named, noneOf('delivery', page.next_cursor))}
 ${pager(path, given, page.next_cursor)}`,
     })
   })

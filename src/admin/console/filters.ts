@@ -49,6 +49,10 @@ export function timeField(name: string, label: string, { given, problem }: Filte
 ${error && html`<span class="error">${error}</span>`}</label>`
 }
 
+/** What is said in place of a table without rows. @param what `delivery` or the like. */
+export const noneOf = (what: string, nextCursor: string | null): string =>
+  nextCursor === null ? `No ${what} matches.` : `No ${what} matches so far; the next page looks further back.`
+
 /** Links to the page after this one, and back to the first. */
 export function pager(path: string, given: Record<string, string>, nextCursor: string | null): Html {
   const { cursor, ...filter } = given

@@ -56,9 +56,12 @@ export const phoneText = z.string().meta({
   examples: [exampleOf.phoneNumber],
 })
 
-/** A list: at most `limit` items and where the next page begins. */
+/** A list: at most `limit` items, fewer where much had to be looked through, and where the next page begins. */
 export const listOf = <T extends z.ZodType>(item: T) =>
   z.object({
     items: z.array(item),
-    next_cursor: z.string().nullable().describe('the cursor of the next page; null on the last one'),
+    next_cursor: z
+      .string()
+      .nullable()
+      .describe('the cursor of the next page; null on the last one. A page before it may have fewer items, or none'),
   })

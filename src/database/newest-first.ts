@@ -1,0 +1,102 @@
+import type { Knex } from 'knex'
+import { placeTime, type TimePlace } from './time-place.ts'
+
+/** One page of a list, and the place after which the next one begins; `null`: there is none. */
+export interface Listing<Row> {
+  rows: Row[]
+  next: TimePlace | null
+}
+
+/** A table that may have ten million rows, with an index by `created_at` and its `id`. */
+export interface BigTable<Row> {
+  name: string
+  id: string
+  /** Those that a list reads. */
+  columns: readonly string[]
+  placeOf(row: Row): TimePlace
+}
+
+type Table = Omit<BigTable<never>, 'placeOf'>
+type Equal = Record<string, string | undefined>
+
+export interface Look {
+  /** RFC 3339; `until` itself is not included. */
+  since?: string | undefined
+  until?: string | undefined
+  /** The last of the page before. */
+  after?: TimePlace | undefined
+  /** What an index has in the order of the list. */
+  ordered: Equal
+  /** What an index has in another order; used when it leaves few rows. */
+  narrow: Equal | null
+}
+
+/**
+ * So many rows that do not match a page looks through, before it says where to go on. With 5 million deliveries: 0.3 s
+ * on a 2-core machine that had other work too.
+ */
+const mostLookedAt = 100_000
+/** So many are sorted rather than looked for. */
+const few = 5_000
+
+/**
+ * A page of a list, newest first, whose cost is bounded whatever is looked for. PostgreSQL's own choice is not: it
+ * expects that rows of a kind lie evenly in the table, and reads millions of others when they do not.
+ *
+ * A page may so have fewer rows than `limit`, or none, and a next one.
+ *
+ * @param pick reads up to `limit` rows that match, in the order of the list, from what it is given: that has the table's
+ *   columns.
+ */
+export async function listNewest<Row>(
+  knex: Knex,
+  table: BigTable<Row>,
+  look: Look,
+  limit: number,
+  pick: (from: Knex.QueryBuilder, limit: number) => PromiseLike<Row[]>,
+): Promise<Listing<Row>> {
+  const isSorted = look.narrow !== null && (await isFew(knex, table, look.narrow))
+  const newest = bounded(knex, table, look, look.ordered).orderByRaw(`created_at desc, ${table.id} desc`)
+  const sorted = knex.withMaterialized('few', bounded(knex, table, look, look.narrow ?? {})).from('few')
+  const source = isSorted ? sorted : newest.clone().limit(mostLookedAt)
+  const rows = await pick(source, limit + 1)
+  const last = rows[limit - 1]
+  if (rows.length > limit && last !== undefined) return { rows: rows.slice(0, limit), next: table.placeOf(last) }
+  const next = isSorted ? null : await endOfLook(knex, table, newest)
+  return { rows, next }
+}
+
+function bounded(knex: Knex, table: Table, { since, until, after }: Look, equal: Equal): Knex.QueryBuilder {
+  const rows = knex(table.name).select(...table.columns)
+  whereEqual(rows, equal)
+  if (since !== undefined) rows.whereRaw('created_at >= ?::timestamptz', [since])
+  if (until !== undefined) rows.whereRaw('created_at < ?::timestamptz', [until])
+  if (after) rows.whereRaw(`(created_at, ${table.id}) < (?::timestamptz, ?)`, [after.createdAt, after.id])
+  return rows
+}
+
+export function whereEqual(rows: Knex.QueryBuilder, equal: Equal): void {
+  for (const [column, value] of Object.entries(equal)) {
+    if (value !== undefined) rows.where(column, value)
+  }
+}
+
+async function isFew(knex: Knex, table: Table, narrow: Equal): Promise<boolean> {
+  const rows = knex(table.name).select(knex.raw('1'))
+  whereEqual(rows, narrow)
+  const [counted] = await knex(rows.limit(few + 1).as('narrow')).count<{ count: string }[]>()
+  return Number(counted?.count) <= few
+}
+
+/** `null`: the whole table has been looked through. */
+async function endOfLook(knex: Knex, table: Table, newest: Knex.QueryBuilder): Promise<TimePlace | null> {
+  const [end] = await newest
+    .clearSelect()
+    .select<{ place_time: string; place_id: string }[]>(
+      knex.raw(placeTime('created_at')),
+      knex.raw(`${table.id}::text as place_id`),
+    )
+    .offset(mostLookedAt - 1)
+    .limit(1)
+  return end === undefined ? null : { createdAt: end.place_time, id: end.place_id }
+}
