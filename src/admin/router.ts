@@ -23,7 +23,9 @@ interface AdminParts extends OperationParts {
 export function adminRouter(parts: AdminParts): express.Router {
   const admin = express.Router()
   admin.use(bearerAuthentication(parts.signIns))
-  admin.use(express.json({ limit: '256kb' }))
+  const parseBody = express.json({ limit: '256kb' })
+  // What comes as the body of a GET has no meaning (RFC 9110, 9.3.1), so it is not looked at.
+  admin.use((request, response, next) => (request.method === 'GET' ? next() : parseBody(request, response, next)))
   admin.use(businessRoutes(parts))
   admin.use(testEventRoutes(parts))
   admin.use(callRoutes(parts))

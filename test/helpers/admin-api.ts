@@ -10,6 +10,7 @@ import { Sealer } from '../../src/database/sealing.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
 import type { TestDatabase } from './database.ts'
+import { describedAnswers } from './described-answers.ts'
 
 export interface Answer {
   status: number
@@ -49,6 +50,7 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
   const signIns = new SignInLimit(adminTokens, log)
   const overview = new OverviewReader(database.knex)
   overview.start()
+  app.use('/admin', describedAnswers)
   app.use(adminRouter({ signIns, overview, knex: database.knex, sealer, queue, hints, log }))
   const server = await startLoopbackServer(app)
   afterAll(async () => {

@@ -21,6 +21,7 @@ import { describeError, type Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { putBusiness } from './businesses.ts'
 import type { TestDatabase } from './database.ts'
+import { describedAnswers } from './described-answers.ts'
 import { eventually } from './eventually.ts'
 
 export const account = { accountSid: `AC${'a'.repeat(32)}`, authToken: 'first-auth-token' }
@@ -101,7 +102,7 @@ export async function openIngress(
   const queue = new RecordingQueue(database.url, log)
   await queue.start()
   const ingress = createIngress({ config, knex: database.knex, queue, log, metrics })
-  const server = await startLoopbackServer(express().use(ingress.router))
+  const server = await startLoopbackServer(express().use(describedAnswers).use(ingress.router))
 
   const postAs = async (callback: SentCallback, headers: Record<string, string>, body?: string | Buffer) => {
     const answer = await fetch(`${server.url}/webhook/${callback.kind}${callback.query ? `?${callback.query}` : ''}`, {

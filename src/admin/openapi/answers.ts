@@ -26,7 +26,7 @@ export const problem = (description: string): ZodOpenApiResponseObject => ({
 
 const unavailable: ZodOpenApiResponseObject = {
   id: 'Unavailable',
-  ...problem('The database does not answer, or this process has just started. Nothing was changed; try again.'),
+  ...problem('The database does not answer, or this process has just started; try again.'),
   headers: z.object({ 'Retry-After': retryAfter.optional() }),
 }
 
@@ -42,6 +42,7 @@ const any = {
     ...problem('Ten wrong tokens came from this address within a minute, which is refused until that minute is over.'),
     headers: z.object({ 'Retry-After': retryAfter }),
   },
+  500: { id: 'Unexpected', ...problem('A fault of Callbox; its log says more.') },
   503: unavailable,
 } satisfies Record<number, ZodOpenApiResponseObject>
 

@@ -1,0 +1,133 @@
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { type OpenApiDocument, openApiDocument } from '../../src/admin/openapi/document.ts'
+
+/** One answer as it went over the wire. */
+export interface SeenAnswer {
+  method: string
+  /** With or without a query. */
+  path: string
+  status: number
+  header(name: string): string | null
+  body: string
+}
+
+type Json = Record<string, unknown>
+interface Described {
+  headers?: Record<string, { $ref?: string; required?: boolean; schema?: Json }>
+  content?: Record<string, { schema: Json }>
+}
+export interface Operation {
+  operationId: string
+  tags: string[]
+  summary: string
+  parameters?: { in: string; name: string; required?: boolean; schema: Json }[]
+  requestBody?: { required?: boolean; content: Record<string, { schema: Json; example?: unknown }> }
+  responses: Record<string, Described & { $ref?: string }>
+}
+type Methods = Record<string, Operation>
+
+const refusals = [400, 401, 404, 405, 413, 415, 429, 503]
+
+/** Says what of an answer or a webhook an OpenAPI document does not describe. */
+export class DocumentJudge {
+  readonly document: OpenApiDocument
+  readonly paths: Record<string, Methods>
+  readonly webhooks: Record<string, Methods>
+  readonly #ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strict: true, strictRequired: false })
+  readonly #definitions: Json
+  readonly #compiled = new Map<string, ValidateFunction>()
+  readonly #templates: { pattern: RegExp; path: string }[]
+
+  constructor(document: OpenApiDocument) {
+    addFormats.default(this.#ajv)
+    this.document = document
+    this.paths = document.paths as unknown as Record<string, Methods>
+    this.webhooks = document.webhooks as unknown as Record<string, Methods>
+    this.#definitions = (document.components?.schemas ?? {}) as Json
+    this.#templates = Object.keys(this.paths).map((path) => ({
+      path,
+      pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}/?$`, 'i'),
+    }))
+  }
+
+  /** `null`: all of it is described. */
+  complaintAbout(answer: SeenAnswer): string | null {
+    const { method, status } = answer
+    const path = answer.path.replace(/\?.*/s, '')
+    const found = this.#templates.find(({ pattern }) => pattern.test(path))
+    const operations = found && this.paths[found.path]
+    const isHead = method === 'HEAD'
+    const operation = operations?.[isHead ? 'get' : method.toLowerCase()]
+    if (operations === undefined || operation === undefined) return this.#refusal(answer, operations)
+    const { responses, operationId } = operation
+    const described = responses[status] ?? responses[`${String(status)[0]}XX`] ?? responses['default']
+    if (described === undefined) return `${operationId} does not describe the status ${status}: ${answer.body}`
+    const complaint = this.#complaint(this.#resolve(described), answer, isHead)
+    return complaint === null ? null : `${operationId}, ${status}: ${complaint}`
+  }
+
+  /** Whether a value fits a schema of the document. @returns what does not fit; `null`: nothing. */
+  mismatch(schema: Json, value: unknown): string | null {
+    const text = JSON.stringify({ ...closed(schema), $defs: closed(this.#definitions) })
+    let validate = this.#compiled.get(text)
+    if (validate === undefined) {
+      validate = this.#ajv.compile(JSON.parse(text.replaceAll('"#/components/schemas/', '"#/$defs/')))
+      this.#compiled.set(text, validate)
+    }
+    return validate(value) ? null : this.#ajv.errorsText(validate.errors, { dataVar: '' })
+  }
+
+  /** What the document does not say is refused, and by whom it is, says what there is. */
+  #refusal(answer: SeenAnswer, operations: Methods | undefined): string | null {
+    const { method, path, status } = answer
+    const name = `${method} ${path}, which is not described`
+    if (!refusals.includes(status)) return `${name}, is answered ${status}`
+    if (status === 405) {
+      const allowed = Object.keys(operations ?? {}).map((one) => one.toUpperCase())
+      const said = answer.header('allow')?.split(', ') ?? []
+      if (said.toSorted().join() !== allowed.toSorted().join()) return `${name}: Allow is ${said}, not ${allowed}`
+    }
+    const problem = { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
+    const complaint = this.#complaint(problem, answer, method === 'HEAD')
+    return complaint === null ? null : `${name}, ${status}: ${complaint}`
+  }
+
+  #complaint({ headers = {}, content }: Described, answer: SeenAnswer, withoutBody: boolean): string | null {
+    for (const [name, given] of Object.entries(headers)) {
+      const header = this.#resolve(given)
+      const value = answer.header(name)
+      if (value === null && header.required) return `the header ${name} is missing`
+      const mismatch = value === null || !header.schema ? null : this.mismatch(header.schema, value)
+      if (mismatch !== null) return `the header ${name}: ${mismatch}`
+    }
+    if (content === undefined) return answer.body === '' ? null : `there is a body: ${answer.body}`
+    const type = answer.header('content-type')?.replace(/;.*/, '') ?? 'none'
+    const media = content[type]
+    if (media === undefined) return `the content type is ${type}: ${answer.body}`
+    if (withoutBody) return answer.body === '' ? null : 'there is a body'
+    const value = type.endsWith('json') ? JSON.parse(answer.body) : answer.body
+    const mismatch = this.mismatch(media.schema, value)
+    if (mismatch !== null) return `${mismatch}: ${answer.body}`
+    if (type !== 'application/problem+json') return null
+    return value.status === answer.status ? null : `its body tells another status: ${answer.body}`
+  }
+
+  #resolve<T extends { $ref?: string }>(given: T): T {
+    if (given.$ref === undefined) return given
+    const parts = given.$ref.slice(2).split('/')
+    return parts.reduce<unknown>((at, part) => (at as Json)[part], this.document) as T
+  }
+}
+
+export const judge = new DocumentJudge(openApiDocument('0.0.0', 'http://localhost'))
+
+/** Objects may grow as far as clients are concerned; here a field that is not described is one that was forgotten. */
+function closed<T>(schema: T): T {
+  if (Array.isArray(schema)) return schema.map(closed) as T
+  if (typeof schema !== 'object' || schema === null) return schema
+  const entries = Object.entries(schema).map(([key, value]) => [key, key === 'examples' ? value : closed(value)])
+  const inner = Object.fromEntries(entries)
+  const isOpen = inner.type === 'object' && inner.properties !== undefined && inner.additionalProperties === undefined
+  return isOpen ? { ...inner, additionalProperties: false } : inner
+}
