@@ -17,8 +17,8 @@ const statementTimeoutMs = 4_000
 
 /**
  * What ended is read from the head of the index by the time of its end. Calls are read by the index of those that are
- * not completed, and each one's steps by its key. With 5 million deliveries, 72,000 of them in the last hour: 0.1 s on a
- * 2-core machine that had other work too.
+ * not completed, and each one's steps by its key. With 5 million deliveries, 38,000 of them ended in the last hour, and
+ * 2 million calls: 0.1 s on a 2-core machine that had other work too.
  */
 const readAll = `
   with ended as (
@@ -32,10 +32,12 @@ const readAll = `
      order by created_at desc, call_sid desc
      limit :mostCalls)
     union all
-    (select business_id, call_sid, state from calls
-     where state = 'failed' and failed_at > now() - interval '1 day'
-     order by created_at desc, call_sid desc
-     limit :mostCalls)
+    select business_id, call_sid, state
+    from (select business_id, call_sid, state, failed_at from calls
+          where state = 'failed'
+          order by created_at desc, call_sid desc
+          limit :mostCalls) newest
+    where failed_at > now() - interval '1 day'
   ), at_step as (
     select c.state, s.step, s.error, s.started_at
     from calls_at_work c

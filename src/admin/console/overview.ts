@@ -3,9 +3,9 @@ import type { Logger } from '../../telemetry/logger.ts'
 import type { OverviewReader } from '../overview-reader.ts'
 import type { Overview } from '../schemas/overview.ts'
 import { html } from './html.ts'
-import { PartStreams } from './overview-streams.ts'
 import { overviewPart } from './overview-view.ts'
 import { sendPage } from './page.ts'
+import { PartStreams } from './part-streams.ts'
 import { visitOf } from './visit.ts'
 
 /** `/console`: is everything all right? Live, unless `?live=off`. */
@@ -29,12 +29,13 @@ export function overviewPages(reader: OverviewReader, log: Logger): { router: ex
       title: 'Overview',
       place: 'overview',
       actions: isLive
-        ? html`<span id="live" class="muted" role="status">Live</span><a class="button" href="/console?live=off">Pause</a>`
+        ? html`<span id="live" class="muted" role="status"></span><a class="button" href="/console?live=off">Pause</a>`
         : html`<span class="muted">Paused</span><a class="button" href="/console">Go live</a>`,
       body: isLive
         ? html`<noscript><p class="hint">Reload the page to see what has changed.</p></noscript>
 <div id="overview" class="stack" hx-sse:connect="/console/overview/events" hx-sse:close="over" hx-target="this"
- hx-swap="innerMorph" hx-config='{"sse":{"reconnectMaxDelay":10000}}'>${part}</div>`
+ hx-swap="innerMorph" hx-trigger="load, every 5s" hx-config='{"sse":{"reconnectMaxDelay":10000}}'
+ hx-status:4xx="swap:none" hx-status:5xx="swap:none">${part}</div>`
         : html`<div class="stack">${part}</div>`,
     })
   })

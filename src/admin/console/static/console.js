@@ -34,17 +34,22 @@ addEventListener('pageshow', () => {
   for (const form of document.forms) delete form.dataset.sent
 })
 
-// What is live says so; when the connection is lost, the figures are not of this moment.
-const live = (text) => {
+// What is live says so. When the connection is lost, or nothing has come for a minute, the figures are not of this moment.
+let silence
+const live = (isLive) => {
   const sign = document.querySelector('#live')
-  if (!sign || sign.textContent === text) return
-  sign.textContent = text
-  sign.toggleAttribute('data-lost', text !== 'Live')
+  if (!sign) return
+  const text = isLive ? 'Live' : 'Not live: the connection is lost'
+  if (sign.textContent !== text) sign.textContent = text
+  sign.toggleAttribute('data-lost', !isLive)
+  clearTimeout(silence)
+  if (isLive) silence = setTimeout(() => live(false), 60_000)
 }
-document.addEventListener('htmx:sse:after:message', () => live('Live'))
+silence = setTimeout(() => live(false), 10_000)
+document.addEventListener('htmx:sse:after:message', () => live(true))
 document.addEventListener('htmx:sse:error', (event) => {
   if (event.detail.status === 401) location.reload()
-  live('Not live: the connection is lost')
+  live(false)
 })
 // The session is over: the page leads to the sign-in.
 document.addEventListener('over', () => location.reload())
