@@ -27,6 +27,9 @@ export interface Operation {
 }
 type Methods = Record<string, Operation>
 
+const anyProblem: Described = {
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+}
 const refusals = [400, 401, 404, 405, 413, 415, 429, 503]
 
 /** Says what of an answer or a webhook an OpenAPI document does not describe. */
@@ -36,7 +39,7 @@ export class DocumentJudge {
   readonly webhooks: Record<string, Methods>
   readonly #ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strict: true, strictRequired: false })
   readonly #definitions: Json
-  readonly #compiled = new Map<string, ValidateFunction>()
+  readonly #compiled = new WeakMap<Json, ValidateFunction>()
   readonly #templates: { pattern: RegExp; path: string }[]
 
   constructor(document: OpenApiDocument) {
@@ -44,7 +47,7 @@ export class DocumentJudge {
     this.document = document
     this.paths = document.paths as unknown as Record<string, Methods>
     this.webhooks = document.webhooks as unknown as Record<string, Methods>
-    this.#definitions = (document.components?.schemas ?? {}) as Json
+    this.#definitions = closed((document.components?.schemas ?? {}) as Json)
     this.#templates = Object.keys(this.paths).map((path) => ({
       path,
       pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}/?$`, 'i'),
@@ -69,11 +72,12 @@ export class DocumentJudge {
 
   /** Whether a value fits a schema of the document. @returns what does not fit; `null`: nothing. */
   mismatch(schema: Json, value: unknown): string | null {
-    const text = JSON.stringify({ ...closed(schema), $defs: closed(this.#definitions) })
-    let validate = this.#compiled.get(text)
+    let validate = this.#compiled.get(schema)
     if (validate === undefined) {
-      validate = this.#ajv.compile(JSON.parse(text.replaceAll('"#/components/schemas/', '"#/$defs/')))
-      this.#compiled.set(text, validate)
+      const own = JSON.stringify(closed(schema))
+      const whole = own.includes('"$ref"') ? JSON.stringify({ ...JSON.parse(own), $defs: this.#definitions }) : own
+      validate = this.#ajv.compile(JSON.parse(whole.replaceAll('"#/components/schemas/', '"#/$defs/')))
+      this.#compiled.set(schema, validate)
     }
     return validate(value) ? null : this.#ajv.errorsText(validate.errors, { dataVar: '' })
   }
@@ -88,8 +92,7 @@ export class DocumentJudge {
       const said = answer.header('allow')?.split(', ') ?? []
       if (said.toSorted().join() !== allowed.toSorted().join()) return `${name}: Allow is ${said}, not ${allowed}`
     }
-    const problem = { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
-    const complaint = this.#complaint(problem, answer, method === 'HEAD')
+    const complaint = this.#complaint(anyProblem, answer, method === 'HEAD')
     return complaint === null ? null : `${name}, ${status}: ${complaint}`
   }
 

@@ -1,9 +1,9 @@
-import { createDocument } from 'zod-openapi'
+import { createDocument, type ZodOpenApiPathsObject } from 'zod-openapi'
 import { businessOperations } from './business-operations.ts'
 import { callOperations } from './call-operations.ts'
 import { deliveryOperations } from './delivery-operations.ts'
 import { oversightOperations } from './oversight-operations.ts'
-import { readableSchema } from './readable-schema.ts'
+import { describeParameters, readableSchema } from './readable.ts'
 import { requeueOperations } from './requeue-operations.ts'
 import { routeOperations } from './route-operations.ts'
 import { serviceOperations } from './service-operations.ts'
@@ -33,6 +33,18 @@ const tags = [
   { name: 'Service', description: 'Whether it works, and what it speaks.' },
 ]
 
+/** By path and method, with the schemas themselves. */
+export const operations: ZodOpenApiPathsObject = {
+  ...oversightOperations,
+  ...deliveryOperations,
+  ...requeueOperations,
+  ...routeOperations,
+  ...businessOperations,
+  ...callOperations,
+  ...twilioOperations,
+  ...serviceOperations,
+}
+
 /**
  * The OpenAPI 3.1 document of all that the API process answers, but for the console, and of the webhooks that are sent.
  * It is made from the schemas that requests are read with and that answers have their types from.
@@ -40,23 +52,14 @@ const tags = [
  * @param publicUrl where clients reach the API, without a trailing slash.
  */
 export function openApiDocument(version: string, publicUrl: string): OpenApiDocument {
-  return createDocument(
+  const document = createDocument(
     {
       openapi: '3.1.1',
       info: { title: 'Callbox', version, description, license: { name: 'MIT', identifier: 'MIT' } },
       servers: [{ url: publicUrl }],
       tags,
       security: [{ bearer: [] }],
-      paths: {
-        ...oversightOperations,
-        ...deliveryOperations,
-        ...requeueOperations,
-        ...routeOperations,
-        ...businessOperations,
-        ...callOperations,
-        ...twilioOperations,
-        ...serviceOperations,
-      },
+      paths: operations,
       webhooks,
       components: {
         securitySchemes: {
@@ -72,4 +75,6 @@ export function openApiDocument(version: string, publicUrl: string): OpenApiDocu
     },
     { override: readableSchema },
   )
+  describeParameters(document)
+  return document
 }
