@@ -70,7 +70,7 @@ function produceEvents(): { stop(): Promise<string[]> } {
   const done = (async () => {
     for (let n = 0; going; n += 1) {
       ids.push(await enqueue(database, businesses[n % businesses.length] ?? '', `CA event ${n}`))
-      await sleep(10)
+      await sleep(20)
     }
   })()
   return {
@@ -84,7 +84,8 @@ function produceEvents(): { stop(): Promise<string[]> } {
 
 interface EndedCall {
   callSid: string
-  answers: number[]
+  /** The status of each answer, or why there was none. */
+  answers: (number | string)[]
 }
 
 /** Ends a call after the other, each with both of Twilio's callbacks, until it is stopped. */
@@ -95,15 +96,15 @@ function endCalls(sendTo: string): { stop(): Promise<EndedCall[]> } {
     const call = newCall({ to: calledNumber })
     twilio.addRecording(call.recordingSid, mp3)
     twilio.addCall(call)
-    const post = (kind: string, params: Record<string, string>): Promise<number> =>
-      postCallback(account.authToken, `${publicUrl}/webhook/${kind}`, params, sendTo)
+    const post = (kind: string, params: Record<string, string>): Promise<number | string> =>
+      postCallback(account.authToken, `${publicUrl}/webhook/${kind}`, params, sendTo).catch(String)
     const answers = await Promise.all([
       post('call_status', callStatusParams(account, call)),
       post('recording_status', recordingStatusParams(account, call, twilio.url)),
     ])
     return { callSid: call.callSid, answers }
   }
-  const timer = setInterval(() => ended.push(endOne()), 100)
+  const timer = setInterval(() => ended.push(endOne()), 200)
   return {
     async stop() {
       clearInterval(timer)
@@ -140,7 +141,7 @@ test('every process is restarted, one after another: nothing is lost, repeated, 
 
   const events = produceEvents()
   const calls = endCalls(balancer.url)
-  await eventually('everything is under way', () => receiver.posts.length > 100)
+  await eventually('everything is under way', () => receiver.posts.length > 50)
   for (const [index, old] of fleet.entries()) {
     const postsBefore = receiver.posts.length
     old.process.signal('SIGTERM')
@@ -159,7 +160,7 @@ test('every process is restarted, one after another: nothing is lost, repeated, 
   const ids = await events.stop()
   const ended = await calls.stop()
 
-  expect(ended.flatMap(({ answers }) => answers).filter((status) => status < 200 || status > 299)).toEqual([])
+  expect(ended.flatMap(({ answers }) => answers).filter((status) => status !== 204)).toEqual([])
   await eventually('every call is completed', async () => {
     const { rows } = await database.pool.query(`select count(*)::int as n from calls where state = 'completed'`)
     return rows[0].n === ended.length
@@ -184,4 +185,4 @@ test('every process is restarted, one after another: nothing is lost, repeated, 
   expect(attempts).toEqual([{ result: 'ok', n: deliveries.length }])
   const errors = [...retired, ...fleet].flatMap(({ process }) => process.log.filter(({ level }) => Number(level) >= 50))
   expect(errors).toEqual([])
-}, 120_000)
+}, 240_000)

@@ -14,6 +14,8 @@ export interface HttpListener {
 
 /** Longer than a statement may take: whoever waits for the database still hears what came of it. */
 const longestAnswerMs = 10_000
+/** Longer than balancers keep theirs (a minute or less): else they send a request on one that is being closed here. */
+const idleConnectionMs = 75_000
 
 /**
  * Serves `listener` on all interfaces.
@@ -35,6 +37,7 @@ export async function listenHttp(listener: RequestListener, port: number): Promi
     if (shedding) response.setHeader('connection', 'close')
     listener(request, response)
   })
+  server.keepAliveTimeout = idleConnectionMs
   server.listen(port)
   await once(server, 'listening')
   const address = server.address()

@@ -1,5 +1,6 @@
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { readBody, startLoopbackServer } from '../../src/demo/loopback-server.ts'
 
 export interface RoundRobin {
   /** What callers post to. */
@@ -7,7 +8,7 @@ export interface RoundRobin {
   /** Sends requests to this port too, as soon as its `/readyz` says so. */
   add(port: number): void
   remove(port: number): void
-  /** What `/readyz` of a port said last while it was not ready: its reasons, or that nobody answered. */
+  /** What `/readyz` of a port said while it was not ready: its reasons, or that nobody answered. */
   refusals(port: number): string[]
   close(): Promise<void>
 }
@@ -18,40 +19,52 @@ interface Backend {
   refusals: string[]
 }
 
-/** Shorter than any balancer's, so that a process that stops too soon after saying so is not found out by patience. */
+interface Request {
+  method: string
+  path: string
+  headers: IncomingHttpHeaders
+  body: Buffer
+}
+
 const askMs = 500
+const longestBody = 64 * 1024
 
 /**
- * A load balancer as small as can be: each request goes, once, to the next backend whose `/readyz` was last answered
- * 200, over connections that are kept. What fails is not tried elsewhere: it is the caller's 502.
+ * A load balancer as small as can be: each request goes to the next backend whose `/readyz` was last answered 200, over
+ * connections that are kept. Where nobody listens it goes to the next one, since nothing was sent; what fails otherwise
+ * is the caller's 502.
  */
 export async function startRoundRobin(): Promise<RoundRobin> {
   const backends: Backend[] = []
   const agent = new Agent({ keepAlive: true })
   let turn = 0
 
-  const server = await startLoopbackServer((incoming, response) => {
-    const ready = backends.filter((backend) => backend.ready)
+  const forward = async (request: Request): Promise<{ status: number; body: string }> => {
+    const ready = backends.filter((candidate) => candidate.ready)
     turn += 1
     const backend = ready[turn % ready.length]
-    if (backend === undefined) response.writeHead(502).end('no backend is ready')
-    else forward(incoming, response, backend.port)
-  })
-
-  const forward = (incoming: IncomingMessage, response: ServerResponse, port: number): void => {
-    const { method, url: path, headers } = incoming
-    const outgoing = httpRequest({ host: '127.0.0.1', port, method, path, headers, agent }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502)
-      answer.pipe(response)
-    })
-    outgoing.once('error', (error) => response.writeHead(502).end(`port ${port}: ${error.message}`))
-    incoming.pipe(outgoing)
+    if (backend === undefined) return { status: 502, body: 'no backend is ready' }
+    try {
+      const answer = await send(request, backend.port, agent)
+      return { status: answer.statusCode ?? 502, body: await text(answer) }
+    } catch (error) {
+      backend.ready = false
+      if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return await forward(request)
+      return { status: 502, body: `port ${backend.port}: ${error}` }
+    }
   }
+  const server = await startLoopbackServer(async (incoming, response) => {
+    const { method = '', url: path = '', headers } = incoming
+    const { status, body } = await forward({ method, path, headers, body: await readBody(incoming, longestBody) })
+    // Callers come on a new connection each time: one that was closed here for being idle would look like a loss.
+    response.writeHead(status, { connection: 'close' }).end(body)
+  })
 
   const ask = async (backend: Backend): Promise<void> => {
     const answer = await fetch(`http://127.0.0.1:${backend.port}/readyz`).catch(() => null)
-    if (answer?.status !== 200) backend.refusals.push((await answer?.text()) ?? 'nobody answers')
+    const said = (await answer?.text()) ?? 'nobody answers'
     backend.ready = answer?.status === 200
+    if (!backend.ready) backend.refusals.push(said)
   }
   const asking = setInterval(() => {
     for (const backend of backends) void ask(backend)
@@ -72,3 +85,8 @@ export async function startRoundRobin(): Promise<RoundRobin> {
     },
   }
 }
+
+const send = ({ method, path, headers, body }: Request, port: number, agent: Agent): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    httpRequest({ host: '127.0.0.1', port, method, path, headers, agent }, resolve).once('error', reject).end(body)
+  })
