@@ -4,7 +4,10 @@ import { consoleTokens, startConsole, type TestConsole } from './helpers/console
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 
 /** Every page that can be opened without anything being stored. */
-const pages = ['', '/audit']
+const pages = [
+  ...['', '/deliveries', '/requeues', '/requeues/new', '/routes', '/businesses', '/businesses/new', '/calls'],
+  ...['/callbacks', '/audit'],
+]
 
 let database: TestDatabase
 let site: TestConsole
