@@ -7,17 +7,24 @@ import { Problem } from '../problems.ts'
 const types = { css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml' }
 const longest = 'public, max-age=31536000, immutable'
 
+/** In the order of their cascade. */
+const styles = [
+  ...['tones', 'base', 'frame', 'controls', 'messages', 'lists'],
+  ...['overview', 'routes', 'rows', 'sheets', 'requeues', 'businesses'],
+]
+
+/** What each is made of. */
 const files = {
-  'console.css': new URL('./static/console.css', import.meta.url).href,
-  'console.js': new URL('./static/console.js', import.meta.url).href,
-  'icon.svg': new URL('./static/icon.svg', import.meta.url).href,
-  'htmx.js': import.meta.resolve('htmx.org/dist/htmx.min.js'),
-  'sse.js': import.meta.resolve('htmx.org/dist/ext/hx-sse.min.js'),
+  'console.css': styles.map((name) => new URL(`./static/styles/${name}.css`, import.meta.url).href),
+  'console.js': [new URL('./static/console.js', import.meta.url).href],
+  'icon.svg': [new URL('./static/icon.svg', import.meta.url).href],
+  'htmx.js': [import.meta.resolve('htmx.org/dist/htmx.min.js')],
+  'sse.js': [import.meta.resolve('htmx.org/dist/ext/hx-sse.min.js')],
 }
 type Name = keyof typeof files
 
-const loaded = Object.entries(files).map(([name, place]) => {
-  const body = readFileSync(fileURLToPath(place))
+const loaded = Object.entries(files).map(([name, parts]) => {
+  const body = Buffer.concat(parts.map((part) => readFileSync(fileURLToPath(part))))
   const version = createHash('sha256').update(body).digest('base64url').slice(0, 16)
   const type = types[name.slice(name.lastIndexOf('.') + 1) as keyof typeof types]
   return { name, body, type, path: `/assets/${version}/${name}` }

@@ -1,5 +1,8 @@
 // Small helps on top of pages that work without them.
 
+// At phone width the navigation scrolls by itself: where we are is to be seen.
+document.querySelector('.masthead [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
+
 // A button with data-copy copies the text of the element that it names.
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-copy]')
