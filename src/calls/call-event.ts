@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
-/** Of a call, to the second. */
-const time = z.iso.datetime({ precision: 0 })
+/** UTC to the second. */
+const time = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+  .meta({ format: 'date-time' })
 const sampleSid = 'CA9dd13ec4fcb895203d2162ca7e0297fc'
 
 /**

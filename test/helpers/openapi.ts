@@ -70,6 +70,30 @@ export class DocumentJudge {
     return complaint === null ? null : `${operationId}, ${status}: ${complaint}`
   }
 
+  /** `null`: the document describes this POST of a webhook. */
+  complaintAboutWebhook(header: (name: string) => string | null, body: string): string | null {
+    const { parameters = [] } = this.webhooks[JSON.parse(body).event_type]?.['post'] ?? {}
+    for (const { name, schema } of parameters) {
+      const mismatch = this.mismatch(schema, header(name))
+      if (mismatch !== null) return `the header ${name}: ${mismatch}`
+    }
+    const type = header('content-type')
+    return type === 'application/json' ? this.complaintAboutEvent(body) : `the content type is ${type}`
+  }
+
+  /** `null`: the document describes this body of a webhook, down to the order of its keys. */
+  complaintAboutEvent(body: string): string | null {
+    const event = JSON.parse(body)
+    const schema = this.webhooks[event.event_type]?.['post']?.requestBody?.content['application/json']?.schema
+    if (schema === undefined) return `the event ${event.event_type} is not described`
+    const mismatch = this.mismatch(schema, event)
+    if (mismatch !== null) return `${mismatch}: ${body}`
+    const { properties = {} } = this.#resolve(schema) as { properties?: Json }
+    return Object.keys(event).join() === Object.keys(properties).join()
+      ? null
+      : `its keys are in another order: ${body}`
+  }
+
   /** Whether a value fits a schema of the document. @returns what does not fit; `null`: nothing. */
   mismatch(schema: Json, value: unknown): string | null {
     let validate = this.#compiled.get(schema)

@@ -22,6 +22,7 @@ import { describeError } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import type { TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
+import { judge } from './openapi.ts'
 
 export const account = { accountSid: `AC${'b'.repeat(32)}`, authToken: 'pipeline-auth-token' }
 export const openAiKey = 'sk-the-right-key'
@@ -229,13 +230,16 @@ export const stepsOf = async (database: TestDatabase, { businessId, callSid }: R
   return Object.fromEntries(rows.map((row) => [row.step, row]))
 }
 
-/** The payload text of every outbox row of the call. */
+/** The payload text of every outbox row of the call. @throws Error for one that the OpenAPI document does not describe. */
 export async function payloadsOf(database: TestDatabase, { businessId, callSid }: RecordedCall): Promise<string[]> {
   const { rows } = await database.pool.query(
     'select payload::text from webhook_outbox where business_id = $1 and call_sid = $2',
     [businessId, callSid],
   )
-  return rows.map((row) => row.payload)
+  const payloads = rows.map((row) => String(row.payload))
+  const complaints = payloads.map((payload) => judge.complaintAboutEvent(payload)).filter((one) => one !== null)
+  if (complaints.length > 0) throw new Error(complaints.join('\n'))
+  return payloads
 }
 
 /** Waits until the call is in this state, and returns its row. */

@@ -3,6 +3,9 @@ import type { CreateDocumentOptions, createDocument } from 'zod-openapi'
 type Override = Extract<CreateDocumentOptions['override'], (...parameters: never) => unknown>
 type JsonSchema = Parameters<Override>[0]['jsonSchema']
 
+/** zod spells formats such as `date-time` out as patterns of 80 to 300 characters. */
+const readablePattern = 60
+
 /** Leaves out of a schema what tells a reader nothing, and says the rest in fewer words. */
 export const readableSchema: Override = ({ jsonSchema, io }) => {
   shorten(jsonSchema)
@@ -13,8 +16,7 @@ export const readableSchema: Override = ({ jsonSchema, io }) => {
 }
 
 function shorten(schema: JsonSchema): void {
-  // zod spells these formats out as patterns of hundreds of characters.
-  if (schema.format === 'date-time' || schema.format === 'uuid') delete schema.pattern
+  if (schema.format !== undefined && (schema.pattern ?? '').length > readablePattern) delete schema.pattern
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum
 }
