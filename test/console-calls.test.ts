@@ -134,11 +134,12 @@ describe('callbacks', () => {
     expect(text).not.toContain('<script>alert')
     expect(textOf(text)).toContain(`nobody has ${hostile}`)
     expect(textOf(text)).toContain('+15550000001')
-    expect(text).toContain('href="/console/calls/CAparent"')
+    expect(textOf(text)).toMatch(/CAnewleg of CAparent/)
+    expect(text).not.toContain('href="/console/calls/')
     expect(textOf(text)).toContain(`CA${hostile}`)
     expect(text).not.toContain('CAmatched')
     expect((await night.get('/console/callbacks?matched=true')).text).toMatch(
-      /CAmatched[\s\S]*href="\/console\/businesses\/1"/,
+      /href="\/console\/calls\/CAmatched"[\s\S]*href="\/console\/businesses\/1"/,
     )
     expect((await night.get('/console/callbacks?matched=true')).text).not.toContain('CAnew')
     expect((await night.get('/console/callbacks?matched=')).text).toMatch(/CAnew[\s\S]*CAmatched/)

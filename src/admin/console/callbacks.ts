@@ -63,12 +63,15 @@ function table(callbacks: readonly CallbackAnswer[], matched: boolean | undefine
 
 function row(one: CallbackAnswer): Html {
   const { call_sid: call, parent_call_sid: parent, business_id: business } = one
+  // Before it has its business, there is no call.
+  const sid = (text: string): Html =>
+    business === null ? html`<bdi class="mono sid">${visibleText(text)}</bdi>` : callLink(text)
   const number = (text: string): Html => html`<bdi class="mono">${visibleText(text)}</bdi>`
   return html`<tr>
-<th scope="row" data-label="Callback"><div>${status(one.state)}<div class="muted name">${one.kind.replaceAll('_', ' ')}</div></div></th>
+<th scope="row" data-label="Callback"><div>${status(one.state)}<div class="muted name nowrap">${one.kind.replaceAll('_', ' ')}</div></div></th>
 <td data-label="Why"><span class="told" dir="auto">${one.reason === null ? none : visibleText(one.reason)}</span></td>
-<td data-label="Call"><div>${callLink(call)}${parent !== null && html`<div class="muted">leg of ${callLink(parent)}</div>`}</div></td>
-<td data-label="From and to"><div>${one.from === '' ? none : number(one.from)}<div class="muted">to ${one.to === '' ? none : number(one.to)}</div></div></td>
+<td data-label="Call"><div>${sid(call)}${parent !== null && html`<div class="muted">leg of ${sid(parent)}</div>`}</div></td>
+<td data-label="From and to"><div class="nowrap">${one.from === '' ? none : number(one.from)}<div class="muted">to ${one.to === '' ? none : number(one.to)}</div></div></td>
 <td data-label="Business">${business === null ? none : html`<a href="/console/businesses/${business}">${business}</a>`}</td>
 <td data-label="Received">${time(one.received_at)}</td>
 </tr>`

@@ -12,7 +12,7 @@ export function requeueTable(requeues: readonly RequeueAnswer[]): Html {
   }
   return html`<div class="table cards rows"><table>
 <thead><tr><th scope="col">Requeue</th><th scope="col">Of</th><th scope="col">Progress</th>
-<th scope="col" class="number">Made due</th><th scope="col">Operator</th><th scope="col">Ordered</th><th scope="col">Finished</th></tr></thead>
+<th scope="col" class="number">Made due</th><th scope="col">Ordered</th><th scope="col">Finished</th></tr></thead>
 <tbody>${requeues.map(row)}</tbody>
 </table></div>`
 }
@@ -24,8 +24,7 @@ function row(requeue: RequeueAnswer): Html {
 <td data-label="Of">${requeueFilterInWords(requeue.filter)}</td>
 <td data-label="Progress">${requeueBar(requeue, `of requeue ${id}`)}</td>
 <td class="number" data-label="Made due">${count(requeue.requeued)}</td>
-<td data-label="Operator"><bdi>${requeue.operator}</bdi></td>
-<td data-label="Ordered">${time(requeue.created_at)}</td>
+<td data-label="Ordered"><div>${time(requeue.created_at)}<span class="muted">by <bdi>${requeue.operator}</bdi></span></div></td>
 <td data-label="Finished">${time(requeue.finished_at)}</td>
 </tr>`
 }
