@@ -17,20 +17,29 @@ export interface Example {
 }
 
 const pathOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const pythonHasLibrary = spawnSync('python3', ['-c', 'import standardwebhooks']).status === 0
+const pythonHas = (module: string): boolean => spawnSync('python3', ['-c', `import ${module}`]).status === 0
+const pythonHasLibrary = pythonHas('standardwebhooks')
 
-export const examples: readonly Example[] = [
-  { name: 'Node', command: process.execPath, script: pathOf('../../examples/node/receiver.js'), environment: {} },
-  {
-    name: pythonHasLibrary ? 'Python' : 'Python, verifying with a stand-in: PyPI’s standardwebhooks is not installed',
-    command: 'python3',
-    script: pathOf('../../examples/python/receiver.py'),
-    environment: {
-      PYTHONDONTWRITEBYTECODE: '1',
-      ...(pythonHasLibrary ? {} : { PYTHONPATH: pathOf('./python-stand-in') }),
-    },
+const node: Example = {
+  name: 'Node',
+  command: process.execPath,
+  script: pathOf('../../examples/node/receiver.js'),
+  environment: {},
+}
+const python: Example = {
+  name: pythonHasLibrary ? 'Python' : 'Python, verifying with a stand-in: PyPI’s standardwebhooks is not installed',
+  command: 'python3',
+  script: pathOf('../../examples/python/receiver.py'),
+  environment: {
+    PYTHONDONTWRITEBYTECODE: '1',
+    ...(pythonHasLibrary ? {} : { PYTHONPATH: pathOf('./python-stand-in') }),
   },
-]
+}
+
+/** Those that this machine can run. */
+export const examples: readonly Example[] = pythonHas('sqlite3') ? [node, python] : [node]
+/** Why one cannot be run; `null`: all can. */
+export const leftOut = examples.includes(python) ? null : 'the receiver in Python: there is no python3 with SQLite'
 
 export interface RunningExample {
   /** Where webhooks are posted to. */

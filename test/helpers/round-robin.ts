@@ -61,10 +61,11 @@ export async function startRoundRobin(): Promise<RoundRobin> {
   })
 
   const ask = async (backend: Backend): Promise<void> => {
-    const answer = await fetch(`http://127.0.0.1:${backend.port}/readyz`).catch(() => null)
-    const said = (await answer?.text()) ?? 'nobody answers'
-    backend.ready = answer?.status === 200
-    if (!backend.ready) backend.refusals.push(said)
+    const answer = await fetch(`http://127.0.0.1:${backend.port}/readyz`)
+      .then(async (response) => ({ ready: response.status === 200, said: await response.text() }))
+      .catch(() => ({ ready: false, said: 'nobody answers' }))
+    backend.ready = answer.ready
+    if (!answer.ready) backend.refusals.push(answer.said)
   }
   const asking = setInterval(() => {
     for (const backend of backends) void ask(backend)
