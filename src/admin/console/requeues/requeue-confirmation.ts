@@ -1,11 +1,11 @@
 import type { Response } from 'express'
-import type { RequeueDryRun } from '../schemas/requeue.ts'
-import { deliveriesGiven } from './delivery-filter.ts'
-import { deliveryTable, type NamedDeliveries } from './delivery-table.ts'
-import { orderForm } from './forms.ts'
-import { type Html, html } from './html.ts'
-import { notice } from './notice.ts'
-import { count } from './values.ts'
+import type { RequeueDryRun } from '../../schemas/requeue.ts'
+import { deliveriesGiven } from '../deliveries/delivery-filter.ts'
+import { deliveryTable, type NamedDeliveries } from '../deliveries/delivery-table.ts'
+import { orderForm } from '../forms.ts'
+import { type Html, html } from '../html.ts'
+import { notice } from '../notice.ts'
+import { count } from '../values.ts'
 
 const whatItDoes: Record<string, string> = {
   delivered:

@@ -1,9 +1,9 @@
 import type { Request } from 'express'
-import { Problem } from '../problems.ts'
-import { readFields } from '../read-request.ts'
-import { businessChange } from '../schemas/business.ts'
+import { Problem } from '../../problems.ts'
+import { readFields } from '../../read-request.ts'
+import { businessChange } from '../../schemas/business.ts'
+import { type Html, html } from '../html.ts'
 import { inWords } from './business-settings.ts'
-import { type Html, html } from './html.ts'
 
 /** Empty rows for new headers. */
 const newRows = 3

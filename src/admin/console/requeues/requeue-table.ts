@@ -1,9 +1,9 @@
-import type { RequeueAnswer } from '../schemas/requeue.ts'
-import { type Html, html } from './html.ts'
+import type { RequeueAnswer } from '../../schemas/requeue.ts'
+import { type Html, html } from '../html.ts'
+import { status } from '../status.ts'
+import { count, time } from '../values.ts'
 import { requeueFilterInWords } from './requeue-filter-words.ts'
 import { requeueBar } from './requeue-progress.ts'
-import { status } from './status.ts'
-import { count, time } from './values.ts'
 
 /** Bulk requeues, each of which opens by its row. */
 export function requeueTable(requeues: readonly RequeueAnswer[]): Html {

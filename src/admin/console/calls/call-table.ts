@@ -1,8 +1,8 @@
-import type { ListedCall } from '../schemas/call.ts'
-import { type Html, html } from './html.ts'
-import { status } from './status.ts'
-import { duration, none, time } from './values.ts'
-import { visibleText } from './visible-text.ts'
+import type { ListedCall } from '../../schemas/call.ts'
+import { type Html, html } from '../html.ts'
+import { status } from '../status.ts'
+import { duration, none, time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 
 /** Calls, each of which opens by its row. @param whenNone said in place of an empty table. */
 export function callTable(calls: readonly ListedCall[], whenNone: string): Html {

@@ -1,7 +1,7 @@
-import { deliveryFilter } from '../schemas/delivery.ts'
-import { errorOf, type Filter, timeField } from './filters.ts'
-import { select, textField } from './forms.ts'
-import { type Html, html } from './html.ts'
+import { deliveryFilter } from '../../schemas/delivery.ts'
+import { errorOf, type Filter, timeField } from '../filters.ts'
+import { select, textField } from '../forms.ts'
+import { type Html, html } from '../html.ts'
 
 const names = Object.keys(deliveryFilter)
 

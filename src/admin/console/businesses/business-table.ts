@@ -1,8 +1,8 @@
-import { effectiveUrl } from '../business-records.ts'
-import type { Business } from '../schemas/business.ts'
-import { type Html, html } from './html.ts'
-import { count, none, time } from './values.ts'
-import { visibleText } from './visible-text.ts'
+import { effectiveUrl } from '../../business-records.ts'
+import type { Business } from '../../schemas/business.ts'
+import { type Html, html } from '../html.ts'
+import { count, none, time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 
 const mostNumbers = 2
 

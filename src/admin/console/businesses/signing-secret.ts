@@ -1,9 +1,9 @@
 import type { Response } from 'express'
-import type { ChangedBusiness } from '../schemas/business.ts'
-import { type Html, html } from './html.ts'
-import { notice } from './notice.ts'
-import { sendPage } from './page.ts'
-import { time } from './values.ts'
+import type { ChangedBusiness } from '../../schemas/business.ts'
+import { type Html, html } from '../html.ts'
+import { notice } from '../notice.ts'
+import { sendPage } from '../page.ts'
+import { time } from '../values.ts'
 
 /** The one page that shows a signing secret: the answer to the order that made it. */
 export function sendSecretPage(response: Response, business: ChangedBusiness, said: string): void {

@@ -1,8 +1,8 @@
-import type { Problem } from '../problems.ts'
+import type { Problem } from '../../problems.ts'
+import { errorOf } from '../filters.ts'
+import { textArea, textField } from '../forms.ts'
+import { type Html, html } from '../html.ts'
 import type { SettingsForm } from './business-settings.ts'
-import { errorOf } from './filters.ts'
-import { textArea, textField } from './forms.ts'
-import { type Html, html } from './html.ts'
 
 const names = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' })
 const letters = [...'abcdefghijklmnopqrstuvwxyz']

@@ -1,9 +1,9 @@
-import type { DeliveryAnswer } from '../schemas/delivery.ts'
-import type { RouteState } from '../schemas/route.ts'
+import type { DeliveryAnswer } from '../../schemas/delivery.ts'
+import type { RouteState } from '../../schemas/route.ts'
+import { type Html, html } from '../html.ts'
+import { time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 import type { WholeDelivery } from './delivery-reading.ts'
-import { type Html, html } from './html.ts'
-import { time } from './values.ts'
-import { visibleText } from './visible-text.ts'
 
 interface Next {
   tone: 'wait' | 'warn' | 'bad' | 'good' | 'calm'

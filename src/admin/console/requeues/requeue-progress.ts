@@ -1,11 +1,11 @@
 import type { Response } from 'express'
-import type { RequeueAnswer } from '../schemas/requeue.ts'
-import { orderForm } from './forms.ts'
-import { type Html, html } from './html.ts'
-import { livePart } from './live-part.ts'
-import { notice } from './notice.ts'
-import { status } from './status.ts'
-import { count, time } from './values.ts'
+import type { RequeueAnswer } from '../../schemas/requeue.ts'
+import { orderForm } from '../forms.ts'
+import { type Html, html } from '../html.ts'
+import { livePart } from '../live-part.ts'
+import { notice } from '../notice.ts'
+import { status } from '../status.ts'
+import { count, time } from '../values.ts'
 
 const everySeconds = 1
 

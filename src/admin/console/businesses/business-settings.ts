@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { Problem } from '../problems.ts'
-import { readFields } from '../read-request.ts'
-import { type Business, type BusinessChange, businessChange } from '../schemas/business.ts'
-import type { ProblemField } from '../schemas/problem.ts'
+import { Problem } from '../../problems.ts'
+import { readFields } from '../../read-request.ts'
+import { type Business, type BusinessChange, businessChange } from '../../schemas/business.ts'
+import type { ProblemField } from '../../schemas/problem.ts'
 
 /** The settings of a business as texts of a form; an empty one is none. */
 export const settingsForm = z.object({

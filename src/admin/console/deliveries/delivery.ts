@@ -1,14 +1,14 @@
 import express from 'express'
-import { requeueDelivery } from '../operations/requeue-delivery.ts'
-import { Problem } from '../problems.ts'
-import { readPath } from '../read-request.ts'
-import { deliveryPath } from '../schemas/delivery.ts'
-import type { ConsoleParts } from './console.ts'
+import { requeueDelivery } from '../../operations/requeue-delivery.ts'
+import { Problem } from '../../problems.ts'
+import { readPath } from '../../read-request.ts'
+import { deliveryPath } from '../../schemas/delivery.ts'
+import type { ConsoleParts } from '../console.ts'
+import { html } from '../html.ts'
+import { redirectWith, sendPage } from '../page.ts'
+import { operatorOf, visitOf } from '../visit.ts'
 import { readPayload, readWholeDelivery, type WholeDelivery } from './delivery-reading.ts'
 import { curlCard, deliveryProgress, payloadCard, payloadFileName } from './delivery-view.ts'
-import { html } from './html.ts'
-import { redirectWith, sendPage } from './page.ts'
-import { operatorOf, visitOf } from './visit.ts'
 
 /** `/console/deliveries/{id}`: what is sent, what was answered, what comes next. */
 export function deliveryPage(parts: ConsoleParts): express.Router {

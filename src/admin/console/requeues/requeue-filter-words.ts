@@ -1,6 +1,6 @@
-import type { RequeueFilter } from '../schemas/requeue.ts'
-import { type Html, html } from './html.ts'
-import { visibleText } from './visible-text.ts'
+import type { RequeueFilter } from '../../schemas/requeue.ts'
+import { type Html, html } from '../html.ts'
+import { visibleText } from '../visible-text.ts'
 
 /** What a bulk requeue picks, as a list of short texts. */
 export function requeueFilterInWords({ status, ...filter }: RequeueFilter): Html {

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex'
-import type { DeliveryAnswer } from '../schemas/delivery.ts'
-import { businessNames } from './business-names.ts'
-import { callLink } from './call-link.ts'
-import { type Html, html } from './html.ts'
-import { status } from './status.ts'
-import { count, time } from './values.ts'
-import { visibleText } from './visible-text.ts'
+import type { DeliveryAnswer } from '../../schemas/delivery.ts'
+import { businessNames } from '../business-names.ts'
+import { callLink } from '../call-link.ts'
+import { type Html, html } from '../html.ts'
+import { status } from '../status.ts'
+import { count, time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 
 /** Deliveries with the names of their businesses. */
 export interface NamedDeliveries {

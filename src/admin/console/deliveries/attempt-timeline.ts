@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http'
-import type { AttemptRow } from '../../outbox/deliveries.ts'
+import type { AttemptRow } from '../../../outbox/deliveries.ts'
+import { type Html, html } from '../html.ts'
+import { status } from '../status.ts'
+import { count, duration, time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 import type { WholeDelivery } from './delivery-reading.ts'
-import { type Html, html } from './html.ts'
 import { sentHeaders } from './sent-headers.ts'
-import { status } from './status.ts'
-import { count, duration, time } from './values.ts'
-import { visibleText } from './visible-text.ts'
 import { whatComesNext } from './what-comes-next.ts'
 
 /** Attempts that are shown unless all are asked for; the last ones. */

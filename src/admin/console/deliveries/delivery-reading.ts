@@ -1,12 +1,12 @@
 import type { Knex } from 'knex'
-import { type AttemptRow, findDelivery, listAttempts } from '../../outbox/deliveries.ts'
-import { findBusiness, toBusiness } from '../business-records.ts'
-import { deliveryNotFound, toDelivery } from '../delivery-records.ts'
-import { findRoute, toRouteState } from '../route-records.ts'
-import type { Business } from '../schemas/business.ts'
-import type { DeliveryAnswer } from '../schemas/delivery.ts'
-import type { RouteState } from '../schemas/route.ts'
-import type { ConsoleParts } from './console.ts'
+import { type AttemptRow, findDelivery, listAttempts } from '../../../outbox/deliveries.ts'
+import { findBusiness, toBusiness } from '../../business-records.ts'
+import { deliveryNotFound, toDelivery } from '../../delivery-records.ts'
+import { findRoute, toRouteState } from '../../route-records.ts'
+import type { Business } from '../../schemas/business.ts'
+import type { DeliveryAnswer } from '../../schemas/delivery.ts'
+import type { RouteState } from '../../schemas/route.ts'
+import type { ConsoleParts } from '../console.ts'
 
 /** A delivery with all that its page tells. */
 export interface WholeDelivery {

@@ -1,12 +1,12 @@
 import type { Response } from 'express'
-import type { CallAnswer } from '../schemas/call.ts'
-import { orderForm } from './forms.ts'
-import { type Html, html } from './html.ts'
-import { prettyJson } from './json-view.ts'
-import { livePart } from './live-part.ts'
-import { status } from './status.ts'
-import { duration, none, time } from './values.ts'
-import { visibleText } from './visible-text.ts'
+import type { CallAnswer } from '../../schemas/call.ts'
+import { orderForm } from '../forms.ts'
+import { type Html, html } from '../html.ts'
+import { prettyJson } from '../json-view.ts'
+import { livePart } from '../live-part.ts'
+import { status } from '../status.ts'
+import { duration, none, time } from '../values.ts'
+import { visibleText } from '../visible-text.ts'
 
 const everySeconds = 3
 
