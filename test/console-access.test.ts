@@ -59,8 +59,8 @@ describe('sign-in', () => {
   })
 
   test.each([
-    'https://evil.example/console',
-    '//evil.example/console',
+    'https://evil.example/console/audit',
+    '//evil.example/console/audit',
     '/\\evil.example/console',
     '/console/../admin/businesses',
     '/consoles',
