@@ -24,8 +24,12 @@ export function adminRouter(parts: AdminParts): express.Router {
   const admin = express.Router()
   admin.use(bearerAuthentication(parts.signIns))
   const parseBody = express.json({ limit: '256kb' })
-  // What comes as the body of a GET has no meaning (RFC 9110, 9.3.1), so it is not looked at.
-  admin.use((request, response, next) => (request.method === 'GET' ? next() : parseBody(request, response, next)))
+  // What comes as the body of these has no meaning (RFC 9110, 9.3.1 and 9.3.2), so it is not looked at.
+  const bodiless = ['GET', 'HEAD']
+  admin.use((request, response, next) => {
+    if (bodiless.includes(request.method)) next()
+    else parseBody(request, response, next)
+  })
   admin.use(businessRoutes(parts))
   admin.use(testEventRoutes(parts))
   admin.use(callRoutes(parts))

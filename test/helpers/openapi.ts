@@ -37,8 +37,10 @@ export class DocumentJudge {
   readonly document: OpenApiDocument
   readonly paths: Record<string, Methods>
   readonly webhooks: Record<string, Methods>
+  readonly #closed: Record<string, object>
   readonly #ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strict: true, strictRequired: false })
-  readonly #definitions: Json
+  /** The schemas that `$ref`s name. */
+  readonly definitions: Record<string, object>
   readonly #compiled = new WeakMap<Json, ValidateFunction>()
   readonly #templates: { pattern: RegExp; path: string }[]
 
@@ -47,7 +49,8 @@ export class DocumentJudge {
     this.document = document
     this.paths = document.paths as unknown as Record<string, Methods>
     this.webhooks = document.webhooks as unknown as Record<string, Methods>
-    this.#definitions = closed((document.components?.schemas ?? {}) as Json)
+    this.definitions = (document.components?.schemas ?? {}) as Record<string, object>
+    this.#closed = closed(this.definitions)
     this.#templates = Object.keys(this.paths).map((path) => ({
       path,
       pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}/?$`, 'i'),
@@ -99,7 +102,7 @@ export class DocumentJudge {
     let validate = this.#compiled.get(schema)
     if (validate === undefined) {
       const own = JSON.stringify(closed(schema))
-      const whole = own.includes('"$ref"') ? JSON.stringify({ ...JSON.parse(own), $defs: this.#definitions }) : own
+      const whole = own.includes('"$ref"') ? JSON.stringify({ ...JSON.parse(own), $defs: this.#closed }) : own
       validate = this.#ajv.compile(JSON.parse(whole.replaceAll('"#/components/schemas/', '"#/$defs/')))
       this.#compiled.set(schema, validate)
     }
@@ -110,6 +113,7 @@ export class DocumentJudge {
   #refusal(answer: SeenAnswer, operations: Methods | undefined): string | null {
     const { method, path, status } = answer
     const name = `${method} ${path}, which is not described`
+    if (method === 'OPTIONS' && status === 200) return answer.header('allow') ? null : `${name}, has no Allow`
     if (!refusals.includes(status)) return `${name}, is answered ${status}`
     if (status === 405) {
       const allowed = Object.keys(operations ?? {}).map((one) => one.toUpperCase())
