@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { encodeCursor } from '../../src/admin/paging.ts'
 import { fitting } from './fitting-json.ts'
-import { brokenBodies, hostileJson, hostilePart, hostileText, mostly, percentEncoded } from './hostile-values.ts'
+import {
+  hostileJson,
+  hostilePart,
+  hostileText,
+  hugeBodies,
+  malformedBodies,
+  mostly,
+  percentEncoded,
+} from './hostile-values.ts'
 import type { DocumentJudge, Operation } from './openapi.ts'
 
 /** A request as it goes over the wire; nothing of it need make sense. */
@@ -80,7 +88,7 @@ export function hostileRequests(
     others: otherHeaders,
   }
   return fc.record(parts).map(({ method, path, query, body, entry, others }) => {
-    const headers = { ...(body === null ? {} : { 'content-type': type }), ...entry, ...others }
+    const headers = { ...(body === null ? {} : { 'content-type': type }), ...others, ...entry }
     return { method, target: `${path}${query}`.slice(0, longestTarget), headers, body }
   })
 }
@@ -111,7 +119,8 @@ function bodiesOf({ requestBody }: Operation, fits: Fits): fc.Arbitrary<Buffer |
   const bodies = mostly<Buffer | null>(
     right,
     fc.constant(null),
-    fc.constantFrom(...brokenBodies),
+    fc.constantFrom(...malformedBodies),
+    fc.constantFrom(...hugeBodies),
     right.chain((whole) => fc.nat(whole.length).map((end) => whole.subarray(0, end))),
     fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
   )
