@@ -112,7 +112,7 @@ const sampleTest = {
 export const webhooks: Record<string, ZodOpenApiPathItemObject> = {
   [callCompleted]: webhook({
     operationId: 'receiveCallCompleted',
-    summary: 'A call is completed',
+    summary: `${callCompleted}: a call is completed`,
     description: 'Posted to the URL that the business has for the direction of the call.',
     schema: callEvent(callCompleted).meta({
       id: 'CallCompleted',
@@ -122,7 +122,7 @@ export const webhooks: Record<string, ZodOpenApiPathItemObject> = {
   }),
   [testEventType]: webhook({
     operationId: 'receiveTestEvent',
-    summary: 'A test event that an operator sends',
+    summary: `${testEventType}: a test that an operator sends`,
     description: 'Made up: there was no call.',
     schema: callEvent(testEventType).meta({
       id: 'TestEvent',
