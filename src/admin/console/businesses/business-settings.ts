@@ -69,6 +69,8 @@ export function toChange(form: SettingsForm): BusinessChange {
 export function ofForm(problem: Problem, form: SettingsForm): Problem {
   const fields = problem.fields.map(({ field, detail }): ProblemField => {
     const [, list, place] = /^(\w+)\[(\d+)\]$/.exec(field) ?? []
+    // Zapier's limit and none at all are choices beside this field.
+    if (field === 'rate_per_second') return { field, detail: detail.replace(/, zapier for .*$/, '') }
     if (list === undefined) return { field, detail: inWords(detail) }
     const lines = list === 'phone_numbers' ? numbersOf(form) : linesOf(form.service_categories)
     const line = lines[Number(place)] ?? ''

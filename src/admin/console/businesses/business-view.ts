@@ -41,13 +41,19 @@ export function businessPageOf(
     heading: name === '' ? html`Business ${id}` : html`<bdi>${name}</bdi> <span class="muted">${id}</span>`,
     place: 'businesses',
     actions: links(id),
-    body: html`${entered.problem && problemNotice(entered.problem)}
+    body: html`${entered.problem && refusalNotice(entered.problem)}
 ${testEvent}${endpoints(response, business, routes)}
 ${settingsCard(response, business, entered.settings, problemOf('settings'))}
 ${headersCard(response, business, entered.headerNames, problemOf('headers'))}
 ${secretCard(response, business, problemOf('secret'))}`,
   }
 }
+
+/** The fields have their own messages. */
+export const refusalNotice = (problem: Problem): Html =>
+  problem.fields.length === 0
+    ? problemNotice(problem)
+    : notice('failed', 'Nothing was saved. What is wrong is said beside the fields.')
 
 const links = (id: string): Html => html`<a class="button" href="/console/deliveries?business_id=${id}">Deliveries</a>
 <a class="button" href="/console/calls?business_id=${id}">Calls</a>

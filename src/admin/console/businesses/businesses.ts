@@ -16,6 +16,7 @@ import { operatorOf } from '../visit.ts'
 import { settingsFields } from './business-fields.ts'
 import { noSettings, ofForm, type SettingsForm, settingsForm, toChange } from './business-settings.ts'
 import { businessTable } from './business-table.ts'
+import { refusalNotice } from './business-view.ts'
 import { sendSecretPage } from './signing-secret.ts'
 
 const path = '/console/businesses'
@@ -98,7 +99,7 @@ function sendNewForm(response: Response, id: string, form: SettingsForm, problem
   sendPage(response, {
     title: 'New business',
     place: 'businesses',
-    body: html`${problem && problemNotice(problem)}${orderForm(
+    body: html`${problem && refusalNotice(problem)}${orderForm(
       response,
       path,
       html`<fieldset><legend>Number</legend><div class="fields">

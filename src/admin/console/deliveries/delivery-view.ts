@@ -22,7 +22,8 @@ export const payloadFileName = (id: string): string => `delivery-${id}.json`
 export function deliveryProgress(response: Response, whole: WholeDelivery & { areAll: boolean }): Html {
   const { delivery, areAll } = whole
   const { id, due_at: dueAt } = delivery
-  const isSoon = Date.parse(dueAt) - Date.now() < soon.withinMs
+  // All of a thousand attempts are too much to be fetched every other second.
+  const isSoon = !areAll && Date.parse(dueAt) - Date.now() < soon.withinMs
   const every = delivery.status !== 'pending' ? null : isSoon ? soon.every : laterEvery
   const path = `/console/deliveries/${id}/progress${areAll ? '?attempts=all' : ''}`
   return livePart(
