@@ -102,13 +102,16 @@ function pathsOf(path: string, { parameters = [] }: Operation, fits: Fits): fc.A
 function queriesOf({ parameters = [] }: Operation, fits: Fits): fc.Arbitrary<string> {
   const inQuery = parameters.filter((parameter) => parameter.in === 'query')
   const known = inQuery.map(({ name, schema }) =>
-    mostly(fits(schema).map(asText), hostilePart).map((value) => `${name}=${value}`),
+    fc.oneof(fits(schema).map(asText), hostilePart).map((value) => `${name}=${value}`),
   )
   const names = ['__proto__', 'constructor', 'limit', 'limit[]', 'limit[a]', 'cursor', 'cursor[0]', '%']
   const unknown = fc.tuple(fc.constantFrom(...names), hostilePart).map((pair) => pair.join('='))
   const cursor = fc.tuple(cursorTime, hostileText).map((key) => `cursor=${encodeCursor(...key)}`)
   const pair = fc.oneof(...known, unknown, cursor, hostilePart)
-  const pairs = mostly(fc.array(pair, { maxLength: 3 }), fc.array(pair, { maxLength: 30, size: 'max' }))
+  const pairs = mostly(
+    fc.array(fc.oneof(...known, pair), { maxLength: 3 }),
+    fc.array(pair, { maxLength: 30, size: 'max' }),
+  )
   return pairs.map((all) => (all.length === 0 ? '' : `?${all.join('&')}`))
 }
 

@@ -11,7 +11,10 @@ const texts = [
   ...['9223372036854775807', '9223372036854775808', '99999999999999999999999999', '2025-02-30T00:00:00Z'],
   ...['+275760-09-13T00:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59.999999999Z', 'whsec_', 'http://[', '//'],
 ]
-export const hostileText: Text = fc.oneof(fc.constantFrom(...texts), fc.string({ unit: 'binary', maxLength: 40 }))
+export const hostileText: Text = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...texts) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 40, size: 'max' }) },
+)
 
 const brokenEscapes = [
   '%',
@@ -26,7 +29,10 @@ const brokenEscapes = [
 ]
 export const percentEncoded = (text: string): string => encodeURIComponent(text.toWellFormed())
 /** Of a path or a query, escaped, or broken in its escapes. */
-export const hostilePart: Text = fc.oneof(fc.constantFrom(...brokenEscapes), hostileText.map(percentEncoded))
+export const hostilePart: Text = fc.oneof(
+  { weight: 1, arbitrary: fc.constantFrom(...brokenEscapes) },
+  { weight: 3, arbitrary: hostileText.map(percentEncoded) },
+)
 
 const nested = (open: string, close: string, depth: number): string => open.repeat(depth) + close.repeat(depth)
 /** JSON that is valid, at least nearly. */
