@@ -59,3 +59,15 @@ test.each([0, 1, 2, 3])(
     }
   },
 )
+
+test('a lane that a hint told more of, when it had enough, asks to be read as soon as it has not', () => {
+  const limits = { maxConcurrency: 100, ratePerSecond: null }
+  const queues = new RouteQueues({ limitsOf: () => limits, mostDoubtful: 100, onReady: () => undefined })
+  const route = queues.route('1', 'inbound')
+  fill(queues, route, 'first', 4)
+  Object.assign(route.lanes.first, { hinted: true, lowWater: 2 })
+  queues.next(0)
+  expect([...queues.hungry.first]).toEqual([])
+  queues.next(0)
+  expect([...queues.hungry.first]).toEqual([route])
+})

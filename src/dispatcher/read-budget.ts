@@ -1,5 +1,8 @@
-/** Deliveries that wait in memory, for each that may be in flight: enough for the time that a read takes. */
-const waitingShare = 8
+/**
+ * Deliveries that wait in memory, for each that may be in flight: enough for the time that a read takes. What waits for
+ * long is copied by the garbage collection: 8 cost 105 µs of CPU a delivery, 3 cost 99.
+ */
+const waitingShare = 4
 /** About how much of their payloads waits in memory, in bytes. */
 const mostBytes = 32 * 1024 * 1024
 /** What large payloads have shown is forgotten by so much with each read that brings smaller ones. */

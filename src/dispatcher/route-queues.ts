@@ -51,7 +51,11 @@ export class RouteQueues {
   }
 
   find(businessId: string, direction: Direction): Route | undefined {
-    return this.#routes.get(routeName(businessId, direction))
+    return this.named(routeName(businessId, direction))
+  }
+
+  named(name: string): Route | undefined {
+    return this.#routes.get(name)
   }
 
   route(businessId: string, direction: Direction): Route {
@@ -158,7 +162,7 @@ export class RouteQueues {
       route.inFlight += 1
       if (doubtful) this.#doubtful += 1
       if (lane.waiting.size > 0) turns.add(route)
-      if (lane.hasMore && lane.waiting.size <= lane.lowWater) this.hungry[kind].add(route)
+      if ((lane.hasMore || lane.hinted) && lane.waiting.size <= lane.lowWater) this.hungry[kind].add(route)
       return { route, delivery, doubtful }
     }
     return null

@@ -21,6 +21,8 @@ export interface Lane {
   atCursor: number
   /** The last read brought all it was allowed to: there is more. */
   hasMore: boolean
+  /** A hint told of more while enough was waiting. */
+  hinted: boolean
   /** With no more waiting than this, and more to read, it is read again. */
   lowWater: number
   /** Monotonic milliseconds of the last read from the head. */
@@ -85,7 +87,14 @@ export class Route {
   }
 }
 
-const notReadYet = { cursor: null, atCursor: 0, hasMore: false, lowWater: 0, headReadMs: Number.NEGATIVE_INFINITY }
+const notReadYet = {
+  cursor: null,
+  atCursor: 0,
+  hasMore: false,
+  hinted: false,
+  lowWater: 0,
+  headReadMs: Number.NEGATIVE_INFINITY,
+}
 
 function emptyLane(): Lane {
   return { waiting: new Set(), ...notReadYet }
