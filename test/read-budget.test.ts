@@ -10,7 +10,7 @@ test('what is not known yet is read a window at a time', () => {
 test('small payloads wait in numbers, large ones by their size, and no less than a window', () => {
   const budget = new ReadBudget(16)
   budget.brought(10, 10 * 1_700)
-  expect(budget.rows).toBe(128)
+  expect(budget.rows).toBe(64)
   budget.brought(10, 10 * mebibyte)
   expect(budget.rows).toBe(32)
   budget.brought(10, 100 * mebibyte)
@@ -25,5 +25,5 @@ test('one large read is forgotten slowly, and one that brought nothing tells not
   for (let read = 0; read < 5; read += 1) budget.brought(10, 10_000)
   expect(budget.rows).toBeGreaterThan(32)
   for (let read = 0; read < 20; read += 1) budget.brought(10, 10_000)
-  expect(budget.rows).toBe(128)
+  expect(budget.rows).toBe(64)
 })

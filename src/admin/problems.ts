@@ -30,22 +30,26 @@ const refusals: Record<string, string> = {
 
 /** The last handler of a router: every error as problem details, and only what we did not expect in the log. */
 export function problemAnswers(log: Logger): ErrorRequestHandler {
+  return answerErrors(sendProblem, (fields, level) => {
+    log[level]({ event: 'admin.failed', ...fields }, 'an admin request could not be answered')
+  })
+}
+
+/** @param tell called for what is our own fault, or that of the database. */
+export function answerErrors(
+  send: (response: Response, problem: Problem) => void,
+  tell: (fields: { method: string; err: unknown }, level: 'warn' | 'error') => void,
+): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error)
     const problem = toProblem(error)
-    if (problem.status >= 500) {
-      const level = problem.status === 503 ? 'warn' : 'error'
-      log[level](
-        { event: 'admin.failed', method: request.method, err: error },
-        'an admin request could not be answered',
-      )
-    }
-    sendProblem(response, problem)
+    if (problem.status >= 500) tell({ method: request.method, err: error }, problem.status === 503 ? 'warn' : 'error')
+    send(response, problem)
   }
 }
 
 /** What an error means to those who asked. */
-export function toProblem(error: unknown): Problem {
+function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (isDatabaseAway(error)) {
     return new Problem(503, 'the database does not answer; try again', [], { 'Retry-After': '1' })

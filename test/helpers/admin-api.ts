@@ -1,6 +1,5 @@
 import express from 'express'
 import { pino } from 'pino'
-import { afterAll } from 'vitest'
 import { OverviewReader } from '../../src/admin/overview-reader.ts'
 import { adminRouter } from '../../src/admin/router.ts'
 import { SignInLimit, trustedProxies } from '../../src/admin/sign-in-limit.ts'
@@ -9,6 +8,7 @@ import { HintSender } from '../../src/database/hints.ts'
 import { Sealer } from '../../src/database/sealing.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
+import { atEnd } from './at-end.ts'
 import type { TestDatabase } from './database.ts'
 import { describedAnswers } from './described-answers.ts'
 
@@ -53,7 +53,7 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
   app.use('/admin', describedAnswers)
   app.use(adminRouter({ signIns, overview, knex: database.knex, sealer, queue, hints, log }))
   const server = await startLoopbackServer(app)
-  afterAll(async () => {
+  atEnd(async () => {
     overview.stop()
     await server.close()
     await hints.flush()

@@ -1,6 +1,5 @@
 import express from 'express'
 import { pino } from 'pino'
-import { afterAll } from 'vitest'
 import { type ConsoleParts, createConsole } from '../../src/admin/console/console.ts'
 import { OverviewReader } from '../../src/admin/overview-reader.ts'
 import { SignInLimit } from '../../src/admin/sign-in-limit.ts'
@@ -9,6 +8,7 @@ import { HintSender } from '../../src/database/hints.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
 import { operatorToken, otherToken } from './admin-api.ts'
+import { atEnd } from './at-end.ts'
 import { sealer } from './businesses.ts'
 import type { TestDatabase } from './database.ts'
 
@@ -63,7 +63,7 @@ export async function startConsole(
   const { router, stop } = createConsole({ config, signIns, overview, knex: database.knex, sealer, queue, hints, log })
   app.use(router)
   const server = await startLoopbackServer(app)
-  afterAll(async () => {
+  atEnd(async () => {
     stop()
     overview.stop()
     await server.close()

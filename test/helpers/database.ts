@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import pg from 'pg'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import { createKnex } from '../../src/database/knex.ts'
+import { atEnd } from './at-end.ts'
 
 export interface TestDatabase {
   url: string
@@ -22,7 +23,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const pool = new pg.Pool({ connectionString: url.href, max: 10 })
   pool.on('error', () => undefined)
   const knex = createKnex(url.href, 'callbox test', 10)
-  afterAll(async () => {
+  atEnd(async () => {
     await pool.end()
     await knex.destroy()
     await server.query(`drop database ${name} with (force)`)

@@ -1,6 +1,6 @@
 import knex, { type Knex } from 'knex'
 import type pg from 'pg'
-import { afterAll } from 'vitest'
+import { atEnd } from './at-end.ts'
 
 type Heard = (error: Error | null, result?: unknown) => void
 
@@ -28,6 +28,6 @@ export function knexThatDiesAfter(databaseUrl: string, n: number): { knex: Knex;
       },
     },
   })
-  afterAll(() => dying.destroy())
+  atEnd(() => dying.destroy())
   return { knex: dying, statements }
 }

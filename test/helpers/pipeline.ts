@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
-import { afterAll } from 'vitest'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { readConfig } from '../../src/config.ts'
 import { HintSender } from '../../src/database/hints.ts'
@@ -20,6 +19,7 @@ import { type Pipeline, startPipeline } from '../../src/pipeline/pipeline.ts'
 import type { PipelineTimings } from '../../src/pipeline/timings.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { atEnd } from './at-end.ts'
 import type { TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 import { judge } from './openapi.ts'
@@ -131,7 +131,7 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
     OPENAI_BASE_URL: openai.baseUrl,
   }
   const metrics = createMetrics()
-  afterAll(async () => {
+  atEnd(async () => {
     await Promise.all(running.map((pipeline) => pipeline.stop()))
     await queue.stop()
     await twilio.close()

@@ -1,7 +1,6 @@
 import { Writable } from 'node:stream'
 import express from 'express'
 import { pino } from 'pino'
-import { afterAll } from 'vitest'
 import { lockBusinessesForChange } from '../../src/calls/locks.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { reopenUnmatchedCallbacks } from '../../src/calls/unmatched-callbacks.ts'
@@ -19,6 +18,7 @@ import type { CallbackKind } from '../../src/ingress/callback.ts'
 import { createIngress, type Ingress } from '../../src/ingress/ingress.ts'
 import { describeError, type Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { atEnd } from './at-end.ts'
 import { putBusiness } from './businesses.ts'
 import type { TestDatabase } from './database.ts'
 import { describedAnswers } from './described-answers.ts'
@@ -123,7 +123,7 @@ export async function openIngress(
     closed ??= stopAll()
     return closed
   }
-  afterAll(close)
+  atEnd(close)
   return {
     ingress,
     url: server.url,

@@ -1,29 +1,23 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorRequestHandler } from 'express'
+import type { ErrorRequestHandler, Response } from 'express'
 import type { Logger } from '../../telemetry/logger.ts'
-import { type Problem, toProblem } from '../problems.ts'
+import { answerErrors, type Problem } from '../problems.ts'
 import { type Html, html } from './html.ts'
 import { notice } from './notice.ts'
 import { sendPage } from './page.ts'
 
 /** The last handler of the console: every error as a page, and only what we did not expect in the log. */
 export function problemPages(log: Logger): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    if (response.headersSent) return next(error)
-    const problem = toProblem(error)
-    if (problem.status >= 500) {
-      const level = problem.status === 503 ? 'warn' : 'error'
-      log[level](
-        { event: 'console.failed', method: request.method, err: error },
-        'a page of the console could not be made',
-      )
-    }
+  const send = (response: Response, problem: Problem): void => {
     response.status(problem.status).set(problem.headers)
     sendPage(response, {
       title: STATUS_CODES[problem.status] ?? 'Error',
       body: html`${problemNotice(problem)}<p><a href="/console">Go to the overview</a></p>`,
     })
   }
+  return answerErrors(send, (fields, level) => {
+    log[level]({ event: 'console.failed', ...fields }, 'a page of the console could not be made')
+  })
 }
 
 /** What was wrong with a request, field by field. */
