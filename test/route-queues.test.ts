@@ -71,3 +71,20 @@ test('a lane that a hint told more of, when it had enough, asks to be read as so
   queues.next(0)
   expect([...queues.hungry.first]).toEqual([route])
 })
+
+test('a route that still asks to be read is not forgotten, however quiet it has become', () => {
+  const limits = { maxConcurrency: 100, ratePerSecond: null }
+  const queues = new RouteQueues({ limitsOf: () => limits, mostDoubtful: 100, onReady: () => undefined })
+  const route = queues.route('1', 'inbound')
+  fill(queues, route, 'first', 1)
+  Object.assign(route.lanes.first, { hinted: true, headReadMs: 0 })
+  const turn = queues.next(0)
+  if (turn) queues.answered(turn)
+  expect(route.quiet).toBe(true)
+  queues.prune(1)
+  expect([...queues.hungry.first]).toEqual([route])
+  expect(queues.find('1', 'inbound')).toBe(route)
+  queues.hungry.first.delete(route)
+  queues.prune(1)
+  expect(queues.find('1', 'inbound')).toBeUndefined()
+})

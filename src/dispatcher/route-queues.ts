@@ -73,11 +73,14 @@ export class RouteQueues {
     for (const route of this.#routes.values()) this.#giveTurns(route)
   }
 
-  /** Forgets routes that have been quiet since `beforeMs` and are in no trouble; they are read from their head again. */
+  /**
+   * Forgets routes that have been quiet since `beforeMs` and are in no trouble; they are read from their head again. One
+   * that is hungry, as by a hint that came before it was quiet, is read first: nothing else takes it out of `hungry`.
+   */
   prune(beforeMs: number): void {
     for (const route of this.#routes.values()) {
       const { first, retry } = route.lanes
-      if (!route.quiet || route.breaker.open || route.parked) continue
+      if (!route.quiet || route.breaker.open || route.parked || this.#isHungry(route)) continue
       if (Math.max(first.headReadMs, retry.headReadMs) < beforeMs) this.#routes.delete(route.name)
     }
   }
@@ -129,6 +132,10 @@ export class RouteQueues {
       if (route.inFlight === 0) this.#routes.delete(route.name)
     }
     return dropped
+  }
+
+  #isHungry(route: Route): boolean {
+    return laneKinds.some((kind) => this.hungry[kind].has(route))
   }
 
   #letOneGo(kind: LaneKind): void {
