@@ -52,7 +52,7 @@ async function runUntilSignal(config: Config, chosen: Role[], log: Logger): Prom
     })
   }
   const service = await startService(config, chosen, log)
-  sayWhatIsMissing(service, chosen, log)
+  sayWhatIsMissing(config, service.config.publicUrl, chosen, log)
   try {
     await Promise.race([signalled.promise, service.failed])
   } catch (error) {

@@ -1,22 +1,22 @@
-import type { Role } from './config.ts'
-import type { Service } from './service.ts'
+import type { Config, Role } from './config.ts'
 import type { Logger } from './telemetry/logger.ts'
 
-/** Tells the person who started it where it is and what it cannot do yet. */
-export function sayWhatIsMissing(service: Service, chosen: readonly Role[], log: Logger): void {
-  const { config } = service
+/**
+ * Tells the person who started it where it is and what it cannot do yet.
+ *
+ * @param config as it was given, without what was generated.
+ * @param publicUrl with the port that it listens on.
+ */
+export function sayWhatIsMissing(config: Config, publicUrl: string, chosen: readonly Role[], log: Logger): void {
   const lack = (setting: string, meaning: string): void => {
     log.warn({ event: 'service.lacks', setting }, `no ${setting}: ${meaning}`)
   }
   if (chosen.includes('api')) {
-    log.info(
-      { event: 'service.address', url: config.publicUrl },
-      `Twilio's callbacks go to ${config.publicUrl}/webhook/…`,
-    )
-    if (config.databaseUrl === null) {
-      const home = `${config.home}/secrets.json`
-      log.info({ event: 'service.embedded', home }, `embedded PostgreSQL; the admin token is in ${home}`)
-    }
+    log.info({ event: 'service.address', url: publicUrl }, `Twilio's callbacks go to ${publicUrl}/webhook/…`)
+    if (config.databaseUrl === null) log.info({ event: 'service.embedded', home: config.home }, 'embedded PostgreSQL')
+    const token =
+      config.adminTokens.length > 0 ? 'a token of ADMIN_TOKEN' : `the adminToken in ${config.home}/secrets.json`
+    log.info({ event: 'service.console' }, `the console is at ${publicUrl}/console; sign in with ${token}`)
     if (config.twilio.authTokens.length === 0) {
       lack('TWILIO_AUTH_TOKEN', 'every callback is refused with 403, since its signature cannot be checked')
     }

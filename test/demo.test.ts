@@ -72,6 +72,8 @@ describe.concurrent('the demo', () => {
     await expect.poll(demo.output, patience).toContain('logs  ')
     const [, api = ''] = demo.output().match(/API +(http\S+)/) ?? []
     const [, token = ''] = demo.output().match(/admin token +(\S+)/) ?? []
+    const [, console = ''] = demo.output().match(/console +(http\S+)/) ?? []
+    expect(await (await fetch(console)).text()).toContain('Sign in to Callbox')
     const answer = await fetch(`${api}/admin/deliveries?status=delivered`, {
       headers: { authorization: `Bearer ${token}` },
     })

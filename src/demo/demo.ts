@@ -84,6 +84,7 @@ function showVerdict(verdict: Verdict, ms: number): void {
 async function stay(stage: Stage, signal: AbortSignal): Promise<void> {
   heading('Still running, until Ctrl-C')
   facts([
+    ['console', `${stage.apiUrl}/console`],
     ['API', stage.apiUrl],
     ['admin token', stage.adminToken],
     ['try', `curl -H 'authorization: Bearer ${stage.adminToken}' ${stage.apiUrl}/admin/deliveries`],

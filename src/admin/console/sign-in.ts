@@ -56,7 +56,7 @@ ${refusal && notice('failed', refusal)}
 <label for="token">Admin token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus spellcheck="false"
  maxlength="${longestToken}" aria-describedby="token-hint">
-<p class="hint" id="token-hint">One of the tokens in <code>ADMIN_TOKEN</code>. <code>npm start</code> without one makes a token and shows it.</p>
+<p class="hint" id="token-hint">One of the tokens in <code>ADMIN_TOKEN</code>. <code>npm start</code> without it makes one, and says where it is.</p>
 <button class="primary">Sign in</button>
 </form>`,
   })
