@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AdminApi, otherToken, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { enqueue } from './helpers/outbox.ts'
 
 let database: TestDatabase
@@ -10,7 +11,7 @@ beforeAll(async () => {
   api = await startAdminApi(database)
 })
 beforeEach(async () => {
-  await database.pool.query('truncate audit, businesses, routes, webhook_outbox, calls, call_details')
+  await emptyTables(database, 'audit, businesses, routes, webhook_outbox, calls, call_details')
 })
 
 const put = (id: string, body: unknown) => api.send('PUT', `/admin/businesses/${id}`, body)
@@ -96,7 +97,7 @@ describe('every change by an operator is one entry', () => {
 
   test('a route parked and unparked, each by whom', async () => {
     await put('1', {})
-    await database.pool.query('truncate audit')
+    await emptyTables(database, 'audit')
     await post('routes/1/inbound/park', { reason: 'ask +972501112222' })
     await api.send('POST', '/admin/routes/1/inbound/unpark', undefined, { authorization: `Bearer ${otherToken}` })
     const route = { ...entry, direction: 'inbound' }
@@ -113,7 +114,7 @@ test('what changed nothing is no entry', async () => {
   await post('routes/1/outbound/park')
   const id = await enqueue(database, '1', 'CA1')
   await api.send('PATCH', '/admin/calls/CA1', { lead_id: '7', metadata: { a: [1] } })
-  await database.pool.query('truncate audit')
+  await emptyTables(database, 'audit')
 
   await put('1', {})
   await put('1', { name: 'x', headers: null, phone_numbers: ['+15550000001'] })

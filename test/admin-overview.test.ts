@@ -5,6 +5,7 @@ import { overview } from '../src/admin/schemas/overview.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
@@ -16,10 +17,8 @@ beforeAll(async () => {
   api = await startAdminApi(database)
 })
 beforeEach(async () => {
-  await database.pool.query(
-    `truncate businesses, routes, webhook_outbox, dispatchers, calls, call_steps, twilio_callbacks;
-     update slots set owner = null`,
-  )
+  await emptyTables(database, 'businesses, routes, webhook_outbox, dispatchers, calls, call_steps, twilio_callbacks')
+  await database.pool.query('update slots set owner = null')
 })
 
 const read = async () => {

@@ -7,6 +7,7 @@ import { pageSize } from '../src/outbox/delivery-walk.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { knexThatDiesAfter } from './helpers/dying-knex.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue } from './helpers/outbox.ts'
 
@@ -29,7 +30,7 @@ afterAll(async () => {
   await hints.flush()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, routes, requeues, audit')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, routes, requeues, audit')
 })
 
 const query = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows
@@ -138,7 +139,7 @@ test('what is due is left alone, what has no payload is counted, and routes that
   await set(gone, { status: 'failed', ...finished, payload: null })
   const orphan = await enqueue(database, '3', 'CAorphan', 'outbound')
   await set(orphan, { status: 'failed', ...finished })
-  await query('truncate routes')
+  await emptyTables(database, 'routes')
   const pending = await untilState((await order({ status: 'pending' })).id, 'done')
   expect(pending).toMatchObject({ matched: 1, requeued: 0, already_due: 1, payload_gone: 0 })
   expect(await query('select version from webhook_outbox where id = $1', [due])).toEqual([{ version: 0 }])
@@ -303,7 +304,7 @@ test('cut off after any of its statements, it goes on as if it had not been', as
   const log = pino({ level: 'silent' })
   let lastCut = ''
   for (let n = 1; lastCut !== 'COMMIT;'; n++) {
-    await query('truncate webhook_outbox, requeues')
+    await emptyTables(database, 'webhook_outbox, requeues')
     await fillFailed()
     const { id } = await order({})
     const { knex, statements } = knexThatDiesAfter(database.url, n)

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AdminApi, otherToken, startAdminApi } from './helpers/admin-api.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { enqueue } from './helpers/outbox.ts'
 
 let database: TestDatabase
@@ -11,7 +12,7 @@ beforeAll(async () => {
   api = await startAdminApi(database)
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, routes, webhook_outbox, webhook_attempts')
+  await emptyTables(database, 'businesses, routes, webhook_outbox, webhook_attempts')
 })
 
 const list = async (query = '') => (await api.send('GET', `/admin/routes${query}`)).json
@@ -267,7 +268,7 @@ describe('PUT of a business', () => {
     const refused = await put('8', { inbound_webhook_url: url('new'), phone_numbers: ['+15550000009'] })
     expect(refused.status).toBe(409)
     expect((await states('8'))[0]).toEqual(['parked', 7])
-    await database.pool.query('truncate phone_numbers')
+    await emptyTables(database, 'phone_numbers')
   })
 })
 

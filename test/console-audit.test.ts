@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { startConsole, type TestConsole, type Visitor } from './helpers/console.ts'
 import { hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 
 let database: TestDatabase
 let site: TestConsole
@@ -13,7 +14,7 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate audit')
+  await emptyTables(database, 'audit')
 })
 
 const act = (columns: Record<string, unknown>) =>

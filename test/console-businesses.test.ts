@@ -6,6 +6,7 @@ import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/
 import { hebrew, hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
@@ -19,7 +20,7 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, phone_numbers, routes, webhook_outbox, webhook_attempts, audit')
+  await emptyTables(database, 'businesses, phone_numbers, routes, webhook_outbox, webhook_attempts, audit')
 })
 
 const path = '/console/businesses'
@@ -367,6 +368,16 @@ describe('the signing secret', () => {
     expect([first.status, second.status]).toEqual([200, 409])
     expect(await secretOf('10')).toBe(secret)
     expect(second.text).not.toContain(secret)
+  })
+
+  test('is rotated once when the form is sent twice at the same time', async () => {
+    const former = await putBusiness(database, '10', {})
+    const { text } = await night.get(`${path}/10`)
+    const sent = await Promise.all([1, 2, 3].map(() => night.post(`${path}/10/secret`, { seen: seenOn(text) })))
+    expect(sent.map(({ status }) => status).toSorted()).toEqual([200, 409, 409])
+    expect(sent.find(({ status }) => status === 200)?.text).toContain(await secretOf('10'))
+    const { previous_signing_secret_sealed: previous } = await row('10')
+    expect(sealer.open(previous, sealedPlace.previousSigningSecret('10'))).toBe(former)
   })
 
   test('can be one of your own, which is not shown', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/console.ts'
 import { hebrew, hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { enqueue } from './helpers/outbox.ts'
 
 let database: TestDatabase
@@ -13,8 +14,9 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query(
-    'truncate calls, call_details, call_steps, twilio_callbacks, businesses, routes, webhook_outbox, audit',
+  await emptyTables(
+    database,
+    'calls, call_details, call_steps, twilio_callbacks, businesses, routes, webhook_outbox, audit',
   )
 })
 

@@ -3,6 +3,7 @@ import { putBusiness } from './helpers/businesses.ts'
 import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/console.ts'
 import { hebrew, hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { deliveryOf, enqueue } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
 
@@ -15,7 +16,7 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, routes, webhook_outbox, webhook_attempts, audit')
+  await emptyTables(database, 'businesses, routes, webhook_outbox, webhook_attempts, audit')
 })
 
 const set = (id: string, columns: Record<string, unknown>) =>

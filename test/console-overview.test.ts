@@ -9,6 +9,7 @@ import { putBusiness } from './helpers/businesses.ts'
 import { startConsole, type TestConsole, type Visitor } from './helpers/console.ts'
 import { fillForConsole, hebrew } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { type EventStream, openEventStream } from './helpers/event-stream.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startProcess } from './helpers/processes.ts'
@@ -24,7 +25,7 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, routes, webhook_outbox, webhook_attempts')
+  await emptyTables(database, 'businesses, routes, webhook_outbox, webhook_attempts')
 })
 afterEach(() => {
   for (const stream of opened.splice(0)) stream.leave()
@@ -58,7 +59,7 @@ describe('the page', () => {
   test('shows what others wrote as text', async () => {
     await fillForConsole(database)
     onTestFinished(async () => {
-      await database.pool.query('truncate calls, call_steps, twilio_callbacks, dispatchers, phone_numbers')
+      await emptyTables(database, 'calls, call_steps, twilio_callbacks, dispatchers, phone_numbers')
     })
     const { text } = await night.get('/console')
     expect(text).not.toMatch(/<script>|<img src=x/)

@@ -6,6 +6,7 @@ import { HintSender } from '../src/database/hints.ts'
 import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/console.ts'
 import { hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { deliveryOf, enqueue } from './helpers/outbox.ts'
 
@@ -18,7 +19,7 @@ beforeAll(async () => {
   night = await site.signedIn()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, routes, webhook_outbox, webhook_attempts, requeues, audit')
+  await emptyTables(database, 'businesses, routes, webhook_outbox, webhook_attempts, requeues, audit')
 })
 
 const path = '/console/requeues'

@@ -6,6 +6,7 @@ import { createMetrics } from '../src/telemetry/metrics.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValues } from './helpers/metric-values.ts'
 import { enqueue, untilStatus } from './helpers/outbox.ts'
@@ -15,7 +16,7 @@ const receiver = await startReceiver()
 afterAll(() => receiver.close())
 
 beforeEach(async () => {
-  await database.pool.query('truncate dispatchers')
+  await emptyTables(database, 'dispatchers')
   await database.pool.query('update slots set owner = null')
 })
 

@@ -3,6 +3,7 @@ import { startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue } from './helpers/outbox.ts'
 
@@ -11,7 +12,7 @@ const receiver = await startReceiver()
 afterAll(() => receiver.close())
 
 beforeEach(async () => {
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, businesses, routes, dispatchers')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, businesses, routes, dispatchers')
   await database.pool.query('update slots set owner = null')
 })
 

@@ -2,6 +2,7 @@ import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue, untilStatus } from './helpers/outbox.ts'
 import { type ServiceProcess, startProcess } from './helpers/processes.ts'
@@ -23,7 +24,7 @@ for (const business of businesses) {
 
 beforeEach(async () => {
   round += 1
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, dispatchers')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, dispatchers')
   await database.pool.query('update slots set owner = null')
   for (const business of businesses) receiver.answers.always(`/${business}`, null)
 })

@@ -5,6 +5,7 @@ import { buryDispatcher, claimSlots, joinFleet, releaseSlots, renewBeat } from '
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { attemptsOf, deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
 import { startTcpProxy } from './helpers/tcp-proxy.ts'
@@ -14,7 +15,7 @@ const receiver: Receiver = await startReceiver()
 afterAll(() => receiver.close())
 
 beforeEach(async () => {
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, businesses, routes, dispatchers')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, businesses, routes, dispatchers')
   await database.pool.query('update slots set owner = null')
 })
 

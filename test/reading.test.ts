@@ -5,6 +5,7 @@ import { startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { attemptsOf, deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
 import { startTcpProxy } from './helpers/tcp-proxy.ts'
@@ -16,7 +17,7 @@ const receiver = await startReceiver()
 afterAll(() => receiver.close())
 
 beforeEach(async () => {
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, businesses, routes')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, businesses, routes')
 })
 
 let lastBusiness = 0

@@ -3,13 +3,14 @@ import { startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { attemptsOf, deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
 import { type ServiceProcess, startProcess } from './helpers/processes.ts'
 
 const database = await createTestDatabase()
 beforeEach(async () => {
-  await database.pool.query('truncate webhook_outbox, webhook_attempts, routes, businesses, requeues, dispatchers')
+  await emptyTables(database, 'webhook_outbox, webhook_attempts, routes, businesses, requeues, dispatchers')
 })
 
 interface Requeue {

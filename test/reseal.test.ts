@@ -10,6 +10,7 @@ import { startAdminApi } from './helpers/admin-api.ts'
 import { putBusiness, secretsKey } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { knexThatDiesAfter } from './helpers/dying-knex.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { enqueue, untilStatus } from './helpers/outbox.ts'
 import { startProcess } from './helpers/processes.ts'
@@ -24,7 +25,7 @@ beforeAll(async () => {
   database = await createTestDatabase()
 })
 beforeEach(async () => {
-  await database.pool.query('truncate businesses, installation')
+  await emptyTables(database, 'businesses, installation')
   await checkSecretsKey(database.knex, before)
 })
 
@@ -84,7 +85,7 @@ describe('reseal', () => {
     const statements = counting.statements.length
     expect(statements).toBeGreaterThan(8)
     for (let n = 1; n <= statements; n++) {
-      await database.pool.query('truncate businesses, installation')
+      await emptyTables(database, 'businesses, installation')
       await checkSecretsKey(database.knex, before)
       await putBusinesses(3, before)
       await database.pool.query(

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { beforeEach, expect, test } from 'vitest'
 import { retain, startRetention } from '../src/admin/retention.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { emptyTables } from './helpers/empty-tables.ts'
 
 const log = pino({ level: 'silent' })
 const database: TestDatabase = await createTestDatabase()
@@ -11,8 +12,9 @@ const run = () => retain(parts, new AbortController().signal)
 const query = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows
 
 beforeEach(async () => {
-  await query(
-    'truncate webhook_outbox, webhook_attempts, routes, calls, call_steps, call_details, twilio_callbacks, businesses',
+  await emptyTables(
+    database,
+    'webhook_outbox, webhook_attempts, routes, calls, call_steps, call_details, twilio_callbacks, businesses',
   )
 })
 
