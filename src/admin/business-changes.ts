@@ -29,6 +29,8 @@ export type BusinessChangeOutcome =
     }
   /** Places in `phone_numbers` of numbers that another business has. */
   | { outcome: 'numbers_taken'; places: number[] }
+  /** Somebody else has changed it since it was seen. */
+  | { outcome: 'changed_since' }
   /** The database is sealed with another key by now: what this process seals, no other could open. */
   | { outcome: 'key_replaced' }
 
@@ -36,19 +38,23 @@ export type BusinessChangeOutcome =
  * Creates or changes a business, with its phone numbers and both its routes, in the caller's transaction. Only the
  * fields that `change` names are changed; `null` clears, and makes a new signing secret. A changed effective URL makes its
  * route active again.
+ *
+ * @param seen the `updated_at` of what the change was made for; `null`: whatever it is now.
  */
 export async function storeBusinessChange(
   trx: Knex.Transaction,
   sealer: Sealer,
   businessId: string,
   change: BusinessChange,
+  seen: string | null,
 ): Promise<BusinessChangeOutcome> {
   await lockBusinessesForChange(trx)
   if (!(await maySeal(trx, sealer))) return { outcome: 'key_replaced' }
+  const before = await findBusiness(trx, businessId)
+  if (seen !== null && before?.updated_at.toISOString() !== seen) return { outcome: 'changed_since' }
   const places = await takenNumbers(trx, businessId, change.phone_numbers ?? [])
   if (places.length > 0) return { outcome: 'numbers_taken', places }
 
-  const before = await findBusiness(trx, businessId)
   const sealed = sealSettings(trx, sealer, businessId, before, change)
   const columns = { ...plainColumns(change), ...sealed.columns }
   if (before === null) {

@@ -8,7 +8,8 @@ import type { OperationParts } from './operation-parts.ts'
 /**
  * Creates or changes a business.
  *
- * @throws {Problem} 409 naming each phone number that another business has; 503 when the database is sealed with a newer
+ * @param seen the `updated_at` of what the change was made for; `null`: whatever it is now.
+ * @throws {Problem} 409 naming each phone number that another business has, or when it was changed since `seen`; 503 when the database is sealed with a newer
  *   `SECRETS_KEY` than this process has.
  */
 export async function changeBusiness(
@@ -16,9 +17,10 @@ export async function changeBusiness(
   operator: string,
   businessId: string,
   change: BusinessChange,
+  seen: string | null = null,
 ): Promise<{ created: boolean; business: ChangedBusiness }> {
   const result = await knex.transaction(async (trx) => {
-    const outcome = await storeBusinessChange(trx, sealer, businessId, change)
+    const outcome = await storeBusinessChange(trx, sealer, businessId, change, seen)
     if (outcome.outcome === 'changed' && (outcome.created || outcome.changed.length > 0)) {
       const action = outcome.created ? 'business.created' : 'business.changed'
       await recordAct(trx, { operator, action, businessId, detail: detailOf(outcome.changed, change) })
@@ -31,6 +33,12 @@ export async function changeBusiness(
       detail: 'belongs to another business; take it from that one first',
     }))
     throw new Problem(409, `${fields[0]?.field} belongs to another business; nothing was changed`, fields)
+  }
+  if (result.outcome === 'changed_since') {
+    throw new Problem(
+      409,
+      'the business has been changed since this page was opened; nothing was saved. Look at it again, and save again',
+    )
   }
   if (result.outcome === 'key_replaced') {
     throw new Problem(503, 'this process runs with a former SECRETS_KEY; start it again with the new one')

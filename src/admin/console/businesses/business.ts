@@ -50,18 +50,17 @@ export function businessPage(parts: ConsoleParts): express.Router {
       const row = await read(request)
       const { entered, make } = await change(row, request, response)
       try {
-        refuseIfChanged(row, request)
         await make()
       } catch (error) {
         if (!(error instanceof Problem) || (error.fields.length === 0 && error.status !== 409)) throw error
         response.status(error.status)
-        await show(request, response, row, { ...entered, problem: error })
+        await show(request, response, await read(request), { ...entered, problem: error })
       }
     })
   }
 
-  const apply = async (row: BusinessRow, response: Response, change: ReturnType<typeof toChange>) =>
-    (await changeBusiness(parts, operatorOf(response), row.business_id, change)).business
+  const apply = async (row: BusinessRow, request: Request, response: Response, change: ReturnType<typeof toChange>) =>
+    (await changeBusiness(parts, operatorOf(response), row.business_id, change, seenBy(request))).business
 
   router.get('/businesses/:business_id', async (request, response) => show(request, response, await read(request)))
 
@@ -70,7 +69,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
     return {
       entered: { part: 'settings', settings },
       async make() {
-        const business = await apply(row, response, toChange(settings)).catch((error: unknown) => {
+        const business = await apply(row, request, response, toChange(settings)).catch((error: unknown) => {
           throw error instanceof Problem && error.fields.length > 0 && error.status === 409
             ? ofForm(error, settings)
             : error
@@ -90,7 +89,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
     return {
       entered: { part: 'headers', headerNames: rows.map(({ name }) => name).filter((name) => !known.has(name)) },
       async make() {
-        await apply(row, response, { headers: mergeHeaders(stored, rows) })
+        await apply(row, request, response, { headers: mergeHeaders(stored, rows) })
         await redirectWith(response, pathOf(row), visitOf(response), 'The headers are saved.')
       },
     }
@@ -101,7 +100,7 @@ export function businessPage(parts: ConsoleParts): express.Router {
       entered: { part: 'secret' },
       async make() {
         const own = String((request.body as Record<string, unknown>)['signing_secret'] ?? '').trim()
-        const business = await apply(row, response, { signing_secret: own === '' ? null : readSecret(own) })
+        const business = await apply(row, request, response, { signing_secret: own === '' ? null : readSecret(own) })
         if (business.signing_secret !== undefined) return sendSecretPage(response, business, 'The secret is rotated.')
         await redirectWith(response, pathOf(row), visitOf(response), 'Your secret signs from now on.')
       },
@@ -126,13 +125,7 @@ interface Order {
 const pathOf = ({ business_id: id }: { business_id: string }): string => `/console/businesses/${id}`
 
 /** A form that was opened before somebody else's change would undo it; one that is sent twice would rotate twice. */
-function refuseIfChanged(row: BusinessRow, request: Request): void {
-  if ((request.body as Record<string, unknown>)['seen'] === row.updated_at.toISOString()) return
-  throw new Problem(
-    409,
-    'the business has been changed since this page was opened; nothing was saved. Look at it again, and save again',
-  )
-}
+const seenBy = (request: Request): string => String((request.body as Record<string, unknown>)['seen'] ?? '')
 
 /** @throws {Problem} 400; it does not tell what was given. */
 function readSecret(text: string): string {
