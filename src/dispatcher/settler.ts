@@ -1,5 +1,4 @@
 import type pg from 'pg'
-import { PlannedStatement } from '../database/planned-statement.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Delivery } from './delivery.ts'
 import type { PostResult } from './post.ts'
@@ -46,7 +45,6 @@ const longestRetryMs = 1_000
  */
 export class Settler {
   readonly #pool: pg.Pool
-  readonly #statement = new PlannedStatement(settleDeliveries)
   readonly #acknowledged: Acknowledged
   readonly #log: Logger
   #queue: Settlement[] = []
@@ -95,7 +93,8 @@ export class Settler {
     let waitMs = firstRetryMs
     while (!this.#gaveUp) {
       try {
-        const rows = await this.#statement.run<{ id: string }>(this.#pool, parametersOf(batch))
+        // Planned anew each time (0.4 ms): a plan made while the outbox is empty reads all of it once it has grown.
+        const { rows } = await this.#pool.query<{ id: string }>(settleDeliveries, parametersOf(batch))
         const changed = new Set(rows.map(({ id }) => id))
         return this.#acknowledged(batch, ({ delivery }) => changed.has(delivery.id))
       } catch (error) {

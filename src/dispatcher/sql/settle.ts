@@ -5,6 +5,10 @@
  * in regardless, under ids that were made before sending: what was sent is on record even when the lease was lost, and
  * the statement may be repeated when its commit was not heard.
  *
+ * `not in` says the same as `status = 'pending'`, which the index of what is due would answer to: wherever statistics
+ * say that little is pending, PostgreSQL 18 reads all of that index instead of the key (400,000 pending, a batch of 300:
+ * 114 s on a busy machine).
+ *
  * Returns the deliveries that it changed.
  */
 export const settleDeliveries = `
@@ -39,6 +43,6 @@ export const settleDeliveries = `
   from settled s
   where o.business_id = s.business_id
     and o.id = s.delivery_id
-    and o.status = 'pending'
+    and o.status not in ('delivered', 'failed', 'skipped')
     and o.version = s.version
   returning o.id`

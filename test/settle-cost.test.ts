@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Delivery } from '../src/dispatcher/delivery.ts'
+import { type Settlement, Settler } from '../src/dispatcher/settler.ts'
+import { createLogger } from '../src/telemetry/logger.ts'
+import { createTestDatabase } from './helpers/database.ts'
+import { eventually } from './helpers/eventually.ts'
+
+const rowCount = 20_000
+
+/** An outbox of its own, and a settler with one connection, whose plans and statistics are looked at. */
+async function startSettler() {
+  const database = await createTestDatabase()
+  const pool = new pg.Pool({ connectionString: database.url, max: 1 })
+  onTestFinished(() => pool.end())
+  await pool.query('alter table webhook_outbox set (autovacuum_enabled = off)')
+  let settled = 0
+  const count = (batch: readonly Settlement[]): void => {
+    settled += batch.length
+  }
+  const settler = new Settler(pool, count, createLogger('silent', 'dispatcher'))
+  const settle = async (id: string): Promise<void> => {
+    const before = settled
+    const delivery = { id, businessId: '1', version: 0, attemptCount: 0, step: 0, requeued: false } as Delivery
+    settler.add({ delivery, attempt: null, outcome: { status: 'skipped', reason: 'a test' } })
+    await eventually('it is settled', () => settled > before)
+  }
+  const fill = async (status: 'pending' | 'delivered'): Promise<string> => {
+    const { rows } = await pool.query<{ id: string }>(
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status)
+       select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', $1
+       from generate_series(1, $2::integer) n
+       returning id`,
+      [status, rowCount],
+    )
+    return rows[0]?.id ?? ''
+  }
+  const rowsRead = async (): Promise<number> => {
+    await pool.query('select pg_stat_force_next_flush()')
+    const { rows } = await pool.query<{ n: number }>(
+      `select (seq_tup_read + idx_tup_fetch)::integer as n from pg_stat_user_tables where relname = 'webhook_outbox'`,
+    )
+    return rows[0]?.n ?? 0
+  }
+  return { pool, settle, fill, rowsRead }
+}
+
+test('a settler that began with an empty outbox does not read all of it once it has grown', async () => {
+  const { settle, fill, rowsRead } = await startSettler()
+  for (let n = 0; n < 10; n += 1) await settle(randomUUID())
+  const id = await fill('pending')
+  const before = await rowsRead()
+  await settle(id)
+  expect((await rowsRead()) - before).toBeLessThan(100)
+})
+
+test('a settle does not read all that is pending where statistics say that nothing is', async () => {
+  const { pool, settle, fill, rowsRead } = await startSettler()
+  await fill('delivered')
+  await pool.query('vacuum analyze webhook_outbox')
+  const id = await fill('pending')
+  const before = await rowsRead()
+  await settle(id)
+  expect((await rowsRead()) - before).toBeLessThan(100)
+})
