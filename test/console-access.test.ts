@@ -107,6 +107,18 @@ describe('the cookie', () => {
     expect((await visitor.get('/console')).status).toBe(303)
   })
 
+  test('of https is not asked of a browser that would drop it: the sign-in says where to go', async () => {
+    const secure = await startConsole(database, { publicUrl: 'https://callbox.example' })
+    const signIn = (origin: string) =>
+      secure.visitor().post('/console/sign-in', { token: operatorToken }, { origin, 'sec-fetch-site': 'same-origin' })
+    const refused = await signIn('http://10.0.0.5:8080')
+    expect(refused.status).toBe(400)
+    expect(refused.text).toContain('Open the console at https://callbox.example/console.')
+    expect(setCookie(refused.headers)).toBe('')
+    expect((await signIn('https://callbox.example')).status).toBe(303)
+    expect((await signIn('http://localhost:8080')).status).toBe(303)
+  })
+
   test('survives a restart, and ends when its token is gone', async () => {
     const night = await site.signedIn(operatorToken)
     const day = await site.signedIn(otherToken)

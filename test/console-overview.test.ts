@@ -121,14 +121,14 @@ describe('streams of a part', () => {
   async function serve(make: () => Promise<string>, endsAt = Date.now() + 3_600_000) {
     const streams = new PartStreams(make)
     const app = express()
-    app.get('/', (_request, response) => streams.add(response, endsAt))
+    app.get('/:session', (request, response) => streams.add(response, { id: request.params.session, endsAt }))
     app.use(problemAnswers(createLogger('silent', 'test')))
     const server = await startLoopbackServer(app)
     onTestFinished(async () => {
       streams.stop()
       await server.close()
     })
-    return server.url
+    return `${server.url}/night`
   }
 
   test('share one reading', async () => {
@@ -158,14 +158,19 @@ describe('streams of a part', () => {
     expect(await (await watch(url)).ended()).toMatch(/event: over\ndata: over\n\n$/)
   })
 
-  test('are no more than 100', async () => {
-    const url = await serve(async () => 'part')
-    const streams = await Promise.all(Array.from({ length: 100 }, () => watch(url)))
+  test.each([
+    ['100', 100, (n: number) => `of-${n}`],
+    ['20 of one session', 20, () => 'day'],
+  ])('are no more than %s', async (_, most, sessionOf) => {
+    const own = await serve(async () => 'part')
+    const urlOf = (n: number): string => new URL(sessionOf(n), own).href
+    const streams = await Promise.all(Array.from({ length: most }, (_, n) => watch(urlOf(n))))
     expect(streams.every(({ status }) => status === 200)).toBe(true)
-    const refused = await watch(url)
+    const refused = await watch(urlOf(most))
     expect(refused.status).toBe(503)
     expect(refused.headers.get('retry-after')).toBe('30')
+    if (most < 100) expect((await watch(own)).status).toBe(200)
     streams[0]?.leave()
-    await eventually('a place is free again', async () => (await watch(url)).status === 200)
+    await eventually('a place is free again', async () => (await watch(urlOf(most))).status === 200)
   })
 })

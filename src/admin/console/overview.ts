@@ -41,7 +41,7 @@ export function overviewPages(reader: OverviewReader, log: Logger): { router: ex
   })
 
   router.get('/overview/events', (_request, response) => {
-    streams.add(response, visitOf(response).session.endsAt)
+    streams.add(response, visitOf(response).session)
   })
   return { router, stop: () => streams.stop() }
 }

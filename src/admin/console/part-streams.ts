@@ -1,7 +1,10 @@
 import type { Response } from 'express'
 import { Problem } from '../problems.ts'
+import type { Session } from './session.ts'
 
 const mostStreams = 100
+/** Of one session, so that nobody takes the places of all others. */
+const mostOfSession = 20
 /** Between two readings, in milliseconds; more when they are slow, so that they never take up a connection for long. */
 const shortestPauseMs = 2_000
 const pauseForReading = 10
@@ -12,7 +15,8 @@ const pauseForReading = 10
  */
 export class PartStreams {
   readonly #make: () => Promise<string>
-  readonly #streams = new Set<Response>()
+  /** Each with the id of its session. */
+  readonly #streams = new Map<Response, string>()
   #latest: string | null = null
   #timer: NodeJS.Timeout | null = null
   #stopped = false
@@ -23,13 +27,14 @@ export class PartStreams {
   }
 
   /**
-   * Streams the part until whoever looks at it goes away, until `endsAt` (milliseconds since the epoch), which is told by
-   * the event `over`, or until {@link stop}.
+   * Streams the part until whoever looks at it goes away, until the session ends, which is told by the event `over`, or
+   * until {@link stop}.
    *
-   * @throws {Problem} 503 when there are 100 already, or the process stops.
+   * @throws {Problem} 503 when there are 100 already, or 20 of this session, or the process stops.
    */
-  add(response: Response, endsAt: number): void {
-    if (this.#stopped || this.#streams.size >= mostStreams) {
+  add(response: Response, { id, endsAt }: Pick<Session, 'id' | 'endsAt'>): void {
+    const ofSession = [...this.#streams.values()].filter((one) => one === id).length
+    if (this.#stopped || this.#streams.size >= mostStreams || ofSession >= mostOfSession) {
       throw new Problem(503, 'too many pages are live already; reload this one to see it anew', [], {
         'Retry-After': '30',
       })
@@ -41,7 +46,7 @@ export class PartStreams {
       clearTimeout(end)
       this.#streams.delete(response)
     })
-    this.#streams.add(response)
+    this.#streams.set(response, id)
     if (this.#latest !== null) send(response, this.#latest)
     if (this.#streams.size === 1 && this.#timer === null) void this.#run()
   }
@@ -50,14 +55,14 @@ export class PartStreams {
   stop(): void {
     this.#stopped = true
     if (this.#timer) clearTimeout(this.#timer)
-    for (const response of this.#streams) response.end()
+    for (const response of this.#streams.keys()) response.end()
   }
 
   async #run(): Promise<void> {
     const begunAt = performance.now()
     const part = await this.#make()
     if (this.#stopped) return
-    for (const response of this.#streams) send(response, part)
+    for (const response of this.#streams.keys()) send(response, part)
     this.#latest = part
     const pauseMs = Math.max(shortestPauseMs, (performance.now() - begunAt) * pauseForReading)
     this.#timer = setTimeout(() => {

@@ -25,6 +25,11 @@ export function signInRoutes(signIns: SignInLimit, sessions: Sessions, cookies: 
   router.post('/sign-in', async (request, response) => {
     const given = form.safeParse(request.body ?? {})
     const next = ownPath(given.data?.next)
+    const notKept = cookies.whyNotKept(request)
+    if (notKept !== null) {
+      response.status(400)
+      return sendSignIn(response, next, notKept)
+    }
     const token = given.data?.token.trim() ?? ''
     const operator = await signIns.operatorFor(token, request)
     const cookie = operator && (await sessions.begin(token))
