@@ -251,13 +251,7 @@ describe('the files that pages load', () => {
   test('come from us, never change, and are what they say', async () => {
     const { text } = await site.visitor().get('/console/sign-in')
     const found = [...text.matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map((match) => match[1] ?? '')
-    expect(found.map((path) => path.split('/').at(-1)).sort()).toEqual([
-      'console.css',
-      'console.js',
-      'htmx.js',
-      'icon.svg',
-      'sse.js',
-    ])
+    expect(found.map((path) => path.split('/').at(-1)).sort()).toEqual(['console.css', 'console.js', 'icon.svg'])
     for (const path of found) {
       const answer = await site.visitor().get(path)
       expect([path, answer.status]).toEqual([path, 200])

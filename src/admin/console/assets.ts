@@ -16,10 +16,13 @@ const styles = [
 /** What each is made of. */
 const files = {
   'console.css': styles.map((name) => new URL(`./static/styles/${name}.css`, import.meta.url).href),
-  'console.js': [new URL('./static/console.js', import.meta.url).href],
+  // One script: htmx looks at the page right after its own has run, which must not be before its extension is there.
+  'console.js': [
+    import.meta.resolve('htmx.org/dist/htmx.min.js'),
+    import.meta.resolve('htmx.org/dist/ext/hx-sse.min.js'),
+    new URL('./static/console.js', import.meta.url).href,
+  ],
   'icon.svg': [new URL('./static/icon.svg', import.meta.url).href],
-  'htmx.js': [import.meta.resolve('htmx.org/dist/htmx.min.js')],
-  'sse.js': [import.meta.resolve('htmx.org/dist/ext/hx-sse.min.js')],
 }
 type Name = keyof typeof files
 

@@ -53,8 +53,6 @@ function layout({ title, heading, place, actions, body }: Page, visit: Visit | n
 <title>${title} · Callbox</title>
 <link rel="icon" href="${assetUrl('icon.svg')}">
 <link rel="stylesheet" href="${assetUrl('console.css')}">
-<script src="${assetUrl('htmx.js')}" defer></script>
-<script src="${assetUrl('sse.js')}" defer></script>
 <script src="${assetUrl('console.js')}" defer></script>
 </head>
 <body class="${visit ? 'signed-in' : 'signed-out'}">

@@ -50,9 +50,16 @@ const live = (isLive) => {
 }
 silence = setTimeout(() => live(false), 10_000)
 document.addEventListener('htmx:sse:after:message', () => live(true))
-document.addEventListener('htmx:sse:error', (event) => {
-  if (event.detail.status === 401) location.reload()
+const notLive = (status) => {
+  if (status === 401) location.reload()
   live(false)
-})
+}
+document.addEventListener('htmx:sse:error', (event) => notLive(event.detail.status))
+// Until it has been live once, it is htmx itself that asks.
+for (const name of ['htmx:response:error', 'htmx:error']) {
+  document.addEventListener(name, ({ detail: { ctx } }) => {
+    if (ctx?.sourceElement?.matches('[hx-sse\\:connect]')) notLive(ctx.response?.status)
+  })
+}
 // The session is over: the page leads to the sign-in.
 document.addEventListener('over', () => location.reload())
