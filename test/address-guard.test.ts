@@ -343,7 +343,7 @@ describe('the answer', () => {
     }
     const { result, excerpt } = await post(toLoopback, `http://127.0.0.1:${port}/endless`)
     expect([result, excerpt?.length]).toEqual(['ok', 2_048])
-    await vi.waitFor(() => expect(closed).toBe(true))
+    await expect.poll(() => closed).toBe(true)
   })
 
   test('a second answer on the same connection is nobody’s', async () => {

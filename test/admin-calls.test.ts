@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { lockCall } from '../src/calls/locks.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 
 let database: TestDatabase
 let api: AdminApi
@@ -164,8 +165,7 @@ describe('PATCH', () => {
     const completion = await database.knex.transaction()
     await lockCall(completion, 'CArace')
     const waiting = patch('CArace', { lead_id: 'too late' })
-    const blocked = `select count(*)::int as n from pg_locks where locktype = 'advisory' and not granted`
-    await expect.poll(async () => (await database.pool.query(blocked)).rows[0].n).toBe(1)
+    await untilSomebodyWaits(database, 'advisory')
     await completion('calls').where({ call_sid: 'CArace' }).update({ state: 'completed' })
     await completion.commit()
     expect((await waiting).status).toBe(409)

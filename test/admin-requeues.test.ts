@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { knexThatDiesAfter } from './helpers/dying-knex.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 import { enqueue } from './helpers/outbox.ts'
 
 let database: TestDatabase
@@ -290,10 +291,7 @@ test('a row that became something else while it was waited for is left as it is'
   const trx = await database.knex.transaction()
   await trx('webhook_outbox').where({ id }).update({ status: 'delivered' })
   const requeue = await order({ status: 'failed' })
-  await eventually('the batch waits for the row', async () => {
-    const waiting = await query(`select 1 from pg_locks where not granted`)
-    return waiting.length > 0
-  })
+  await untilSomebodyWaits(database, 'transactionid')
   await trx.commit()
   expect(await untilState(requeue.id, 'done')).toMatchObject({ matched: 1, requeued: 0, already_due: 0 })
   expect(await query('select status, version from webhook_outbox')).toEqual([{ status: 'delivered', version: 0 }])
@@ -354,6 +352,11 @@ describe('the list', () => {
       expect([body, (await post('', body)).status]).toEqual([body, 400])
     }
     expect(await query('select 1 from requeues')).toEqual([])
+  })
+
+  test('a business whose id came as a number is told to be a text', async () => {
+    const { body } = await post('', { business_id: 10 })
+    expect(body).toMatchObject({ detail: expect.stringMatching(/^business_id: got 10; takes .* as a text: "10"$/) })
   })
 })
 

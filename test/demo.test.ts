@@ -45,9 +45,10 @@ async function isListening(url: string): Promise<boolean> {
   }
 }
 
-const patience = { timeout: 50_000, interval: 50 }
+/** Four demos start at once, beside other test files. */
+const patience = { timeout: 150_000, interval: 50 }
 
-describe.concurrent('the demo', () => {
+describe.concurrent('the demo', { timeout: 180_000 }, () => {
   test('plays its calls, shows that all arrived, and leaves nothing behind', async ({ expect, onTestFinished }) => {
     const demo = startDemo(onTestFinished)
     const code = await demo.ended

@@ -6,6 +6,7 @@ import type { TwilioCall } from '../src/demo/twilio-call.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { eventually } from './helpers/eventually.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 import { permutations } from './helpers/permutations.ts'
 import {
   businessWithNumber,
@@ -183,18 +184,12 @@ test('what is stored by a process that dies right after its answer is matched by
 })
 
 describe('matching waits', () => {
-  const someoneWaits = () =>
-    eventually('someone waits for a lock', async () => {
-      const { rows } = await database.pool.query(`select from pg_locks where locktype = 'advisory' and not granted`)
-      return rows.length > 0
-    })
-
   test('while somebody changes the call', async () => {
     const call = newInbound()
     await database.knex.transaction(async (trx) => {
       await lockCall(trx, call.callSid)
       await stage.post(statusCallback(call))
-      await someoneWaits()
+      await untilSomebodyWaits(database, 'advisory')
       expect(await callsOf(database, call.callSid)).toEqual([])
     })
     await settled(database, call.callSid, 1)
@@ -208,7 +203,7 @@ describe('matching waits', () => {
       await lockBusinessesForChange(trx)
       await reopenUnmatchedCallbacks(trx, '12', [call.to])
       await stage.post(statusCallback(call))
-      await someoneWaits()
+      await untilSomebodyWaits(database, 'advisory')
       await trx('phone_numbers').insert({ phone_number: call.to, business_id: '12' })
     })
     expect(await settled(database, call.callSid, 1)).toMatchObject([{ state: 'matched', business_id: '12' }])

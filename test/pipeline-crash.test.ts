@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { lockCall } from '../src/calls/locks.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { eventually } from './helpers/eventually.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 import { callOf, chatAnswer, newWords, payloadsOf, reaches, type Stage, setStage, stepsOf } from './helpers/pipeline.ts'
 
 const transcriptions = '/audio/transcriptions'
@@ -62,10 +63,7 @@ describe('kill -9 of the worker', () => {
     const inCompletion = await stage.record(newWords())
     const holding = await database.knex.transaction()
     await lockCall(holding, inCompletion.callSid)
-    await eventually('the completion waits', async () => {
-      const { rows } = await database.pool.query(`select from pg_locks where locktype = 'advisory' and not granted`)
-      return rows.length === 1
-    })
+    await untilSomebodyWaits(database, 'advisory')
 
     await end(worker, 'SIGKILL')
     const killedAt = requests.length

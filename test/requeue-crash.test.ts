@@ -5,6 +5,7 @@ import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 import { attemptsOf, deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
 import { type ServiceProcess, startProcess } from './helpers/processes.ts'
 
@@ -80,10 +81,7 @@ test('kill -9 in the middle of a batch: the next process goes on there, and each
   await holder('webhook_outbox').where({ call_sid: 'CA2750' }).forUpdate().select('id')
   const { id } = await first.send('POST', '', {})
   await untilRequeued(first, id, 2_500)
-  await eventually('the next batch waits for the row that is held', async () => {
-    const { rows } = await database.pool.query(`select from pg_locks where not granted`)
-    return rows.length > 0
-  })
+  await untilSomebodyWaits(database, 'transactionid')
   await kill(first)
   await holder.rollback()
   const second = await startApi()

@@ -11,7 +11,7 @@ import { putBusiness, secretsKey } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { knexThatDiesAfter } from './helpers/dying-knex.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
-import { eventually } from './helpers/eventually.ts'
+import { untilSomebodyWaits } from './helpers/lock-waits.ts'
 import { enqueue, untilStatus } from './helpers/outbox.ts'
 import { startProcess } from './helpers/processes.ts'
 
@@ -110,7 +110,7 @@ describe('reseal', () => {
     await blocker.query('begin')
     await blocker.query('select from businesses where business_id = 220 for update')
     const resealed = reseal(database.knex, both)
-    await untilSomebodyWaits()
+    await untilSomebodyWaits(database, 'transactionid')
     // Behind it: the first 200 are done.
     expect((await old.send('PUT', '/admin/businesses/2', { headers: { a: 'b' } })).status).toBe(200)
     await blocker.query('commit')
@@ -149,15 +149,6 @@ describe('reseal', () => {
     expect([await stored(), await fingerprint()]).toEqual([rows, before.fingerprint])
   })
 
-  async function untilSomebodyWaits(): Promise<void> {
-    await eventually('a statement waits for a lock', async () => {
-      const { rows } = await database.pool.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-      return rows.length > 0
-    })
-  }
-
   describe('as a command', () => {
     const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
     const keys = { SECRETS_KEY: newKey.toString('base64'), SECRETS_KEY_PREVIOUS: secretsKey.toString('base64') }
@@ -188,7 +179,7 @@ describe('reseal', () => {
       await blocker.query('begin')
       await blocker.query('select from businesses where business_id = 300 for update')
       const first = run(keys)
-      await untilSomebodyWaits()
+      await untilSomebodyWaits(database, 'transactionid')
       first.child.kill('SIGKILL')
       expect((await first.ended).ended).toBe('SIGKILL')
       const current = (await stored()).filter((row) => both.isCurrent(row.signing_secret_sealed))

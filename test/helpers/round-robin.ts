@@ -1,12 +1,13 @@
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { readBody, startLoopbackServer } from '../../src/demo/loopback-server.ts'
+import { eventually } from './eventually.ts'
 
 export interface RoundRobin {
   /** What callers post to. */
   url: string
-  /** Sends requests to this port too, as soon as its `/readyz` says so. */
-  add(port: number): void
+  /** Sends requests to this port too, as soon as its `/readyz` says so; resolves then. */
+  add(port: number): Promise<void>
   remove(port: number): void
   /** What `/readyz` of a port said while it was not ready: its reasons, or that nobody answered. */
   refusals(port: number): string[]
@@ -73,7 +74,11 @@ export async function startRoundRobin(): Promise<RoundRobin> {
 
   return {
     url: server.url,
-    add: (port) => void backends.push({ port, ready: false, refusals: [] }),
+    async add(port) {
+      const backend = { port, ready: false, refusals: [] }
+      backends.push(backend)
+      await eventually(`port ${port} is ready`, () => backend.ready)
+    },
     remove(port) {
       const index = backends.findIndex((backend) => backend.port === port)
       if (index >= 0) backends.splice(index, 1)
