@@ -355,8 +355,8 @@ describe('the list', () => {
   })
 
   test('a business whose id came as a number is told to be a text', async () => {
-    const { body } = await post('', { business_id: 10 })
-    expect(body).toMatchObject({ detail: expect.stringMatching(/^business_id: got 10; takes .* as a text: "10"$/) })
+    const { json } = await post('', { business_id: 10 })
+    expect(json).toMatchObject({ detail: expect.stringMatching(/^business_id: got 10; takes .* as a text: "10"$/) })
   })
 })
 

@@ -17,6 +17,9 @@ const filter = {
     'pending, delivered, failed or skipped; without it failed and skipped, so that what was delivered is sent once more ' +
       'only when that is asked for',
   ),
+  business_id: deliveryFilter.business_id.describe(
+    'a whole number from 1 to 9223372036854775807, which JSON has as a text: "10"',
+  ),
 }
 
 /** Which deliveries to requeue: the filter of their list, and in place of a page all that match. */
