@@ -53,7 +53,7 @@ export async function fillForConsole(database: Database): Promise<void> {
             case when n = attempt_count and status = 'delivered' then null else 'HTTP 500' end,
             convert_to($1, 'UTF8')
      from webhook_outbox, lateral generate_series(1, attempt_count) n`,
-    [`{"message":${JSON.stringify(hostile)}}`],
+    [`{"message":${JSON.stringify(hostile)}}\n`.repeat(20)],
   )
   const trouble = (business: number, direction: string, set: string, reason: string): Promise<unknown> =>
     pool.query(`update routes set ${set}, state_reason = $3 where business_id = $1 and direction = $2`, [

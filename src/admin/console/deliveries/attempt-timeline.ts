@@ -54,9 +54,9 @@ function answer({ status_code: code }: AttemptRow): Html {
   return html`<strong class="number">${code}</strong> ${STATUS_CODES[code] ?? ''}`
 }
 
-function excerpt({ response_excerpt: bytes, status_code: code }: AttemptRow): Html {
+function excerpt({ number, response_excerpt: bytes, status_code: code }: AttemptRow): Html {
   if (bytes === null) return code === null ? html`` : html`<div class="muted">without a body</div>`
   const isCut = bytes.length >= excerptBytes
-  return html`<pre class="wrap excerpt" dir="auto">${visibleText(bytes.toString('utf8'))}</pre>
+  return html`<pre class="wrap excerpt" dir="auto" tabindex="0" role="group" aria-label="Answer to attempt ${count(number)}">${visibleText(bytes.toString('utf8'))}</pre>
 ${isCut && html`<div class="hint">The first ${count(excerptBytes)} bytes; what came after is not kept.</div>`}`
 }
