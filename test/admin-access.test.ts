@@ -156,6 +156,14 @@ describe('failed sign-ins', () => {
     expect((await knock(operatorToken, '::ffff:198.51.100.6')).status).toBe(429)
   })
 
+  test('a port that a proxy wrote beside the address makes it no other', async () => {
+    for (let port = 0; port < 10; port++) await fail(`198.51.100.9:${50_000 + port}`, 1)
+    expect((await knock(operatorToken, '198.51.100.9')).status).toBe(429)
+    await fail('[2001:db8:1:3::1]:50000', 10)
+    expect((await knock(operatorToken, '2001:db8:1:3::2')).status).toBe(429)
+    expect((await knock(operatorToken, '198.51.100.10:50000')).status).toBe(200)
+  })
+
   test('of a chain of proxies only what ours wrote is believed', async () => {
     await fail('198.51.100.7', 10)
     expect((await knock(operatorToken, '203.0.113.1, 198.51.100.7, 10.0.0.1')).status).toBe(429)

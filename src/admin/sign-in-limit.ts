@@ -55,9 +55,13 @@ function tooMany(waitMs: number): Problem {
 /** express's setting `trust proxy`: a proxy on the same machine or in a private network is ours. */
 export const trustedProxies = 'loopback, linklocal, uniquelocal'
 
+/** Some proxies forward the port too; of an address that is not read, all behind them would share one count. */
+const withPort = /^(?:([\d.]+)|\[([^\]]+)\]):\d+$/
+
 function addressOf({ ip, socket }: Pick<Request, 'ip' | 'socket'>): string {
+  const forwarded = ip?.replace(withPort, '$1$2')
   // What a proxy forwards need not be an address at all.
-  const text = ip !== undefined && ipaddr.isValid(ip) ? ip : (socket.remoteAddress ?? '')
+  const text = forwarded !== undefined && ipaddr.isValid(forwarded) ? forwarded : (socket.remoteAddress ?? '')
   if (!ipaddr.isValid(text)) return 'unknown'
   const address = ipaddr.process(text)
   if (address.kind() === 'ipv4') return address.toString()
