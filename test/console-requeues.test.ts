@@ -66,6 +66,15 @@ async function runUntil(done: () => Promise<boolean>): Promise<void> {
 }
 
 describe('before the order', () => {
+  test('a webhook-id leads to its one delivery; an id that is none may be what a program calls its calls', async () => {
+    const called = randomUUID()
+    const [id] = await failed([called])
+    const found = await night.get(`${path}/new?call_sid=${id}`)
+    expect([found.status, found.headers.get('location')]).toEqual([303, `/console/deliveries/${id}`])
+    expect(textOf((await night.get(`${path}/new?call_sid=${called}`)).text)).toContain('Requeue 1 delivery?')
+    expect((await night.get(`/console/deliveries?call_sid=${called}`)).text).toContain(`/console/deliveries/${id}`)
+  })
+
   test('says how many match, and shows some of them', async () => {
     const ids = await failed(['CA1', 'CA2', 'CA3', 'CA4', 'CA5', 'CA6'])
     await failed(['CA7'], 'delivered')

@@ -2,7 +2,7 @@ import express from 'express'
 import { listDeliveries } from '../../../outbox/deliveries.ts'
 import { toDelivery } from '../../delivery-records.ts'
 import { pageOfListing } from '../../paging.ts'
-import { deliveryListQuery, deliveryPath } from '../../schemas/delivery.ts'
+import { deliveryListQuery } from '../../schemas/delivery.ts'
 import type { ConsoleParts } from '../console.ts'
 import { noneOf, pager, queryOf, readFilter } from '../filters.ts'
 import { type Html, html } from '../html.ts'
@@ -10,6 +10,7 @@ import { sendPage } from '../page.ts'
 import { problemNotice } from '../problem-pages.ts'
 import { deliveriesGiven, deliveryFilterForm } from './delivery-filter.ts'
 import { deliveryTable, nameDeliveries } from './delivery-table.ts'
+import { searchedDelivery } from './searched-delivery.ts'
 
 const path = '/console/deliveries'
 
@@ -19,9 +20,8 @@ export function deliveryPages({ knex }: Pick<ConsoleParts, 'knex'>): express.Rou
   router.get('/deliveries', async (request, response) => {
     const filter = readFilter(request, deliveryListQuery)
     const { query, problem, given } = filter
-    // A receiver knows a delivery by its webhook-id, and whoever asks for it has that alone.
-    const searched = deliveryPath.safeParse({ id: given['call_sid'] })
-    if (searched.success) return response.redirect(303, `${path}/${searched.data.id}`)
+    const searched = await searchedDelivery(knex, given)
+    if (searched !== null) return response.redirect(303, searched)
 
     const { limit, cursor, ...wanted } = query ?? { limit: 0 }
     const listing = query === null ? { rows: [], next: null } : await listDeliveries(knex, wanted, limit, cursor)

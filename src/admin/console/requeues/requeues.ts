@@ -6,6 +6,7 @@ import { requeueListQuery, requeueOrder } from '../../schemas/requeue.ts'
 import type { ConsoleParts } from '../console.ts'
 import { deliveryFilterForm } from '../deliveries/delivery-filter.ts'
 import { nameDeliveries } from '../deliveries/delivery-table.ts'
+import { searchedDelivery } from '../deliveries/searched-delivery.ts'
 import { pager, readFilter } from '../filters.ts'
 import { select } from '../forms.ts'
 import { html } from '../html.ts'
@@ -45,6 +46,9 @@ ${pager(path, given, page.next_cursor)}`,
   router.get('/requeues/new', async (request, response) => {
     const filter = readFilter(request, order)
     const { query, problem, given } = filter
+    const searched = await searchedDelivery(knex, given)
+    if (searched !== null) return response.redirect(303, searched)
+
     const dryRun = query && (await tryRequeue(parts, query))
     const examples = await nameDeliveries(knex, dryRun?.examples ?? [])
     if (problem) response.status(problem.status)
