@@ -1,27 +1,21 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { startLoopbackServer } from '../src/demo/loopback-server.ts'
 import { type Receiver, startReceiver } from '../src/demo/receiver.ts'
 import { operatorToken } from './helpers/admin-api.ts'
-import {
-  accessibilityFindings,
-  chromiumPath,
-  hasBrowser,
-  launchBrowser,
-  looks,
-  scrollsSideways,
-  signIn,
-} from './helpers/browser.ts'
+import { accessibilityFindings, chromiumPath, hasBrowser, launchBrowser } from './helpers/browser.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { startConsole, type TestConsole } from './helpers/console.ts'
-import { fillForConsole, hebrew, hostile } from './helpers/console-data.ts'
+import { hebrew, hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
 import { eventually } from './helpers/eventually.ts'
+import { openConsole } from './helpers/open-console.ts'
 import { deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
 import { startProcess } from './helpers/processes.ts'
 
-if (!hasBrowser) process.stderr.write(`the console's pages are not tried in a browser: there is no ${chromiumPath}\n`)
+if (!hasBrowser)
+  process.stderr.write(`the console's journeys are not tried in a browser: there is no ${chromiumPath}\n`)
 
 describe.skipIf(!hasBrowser)('in a browser', () => {
   let browser: Browser
@@ -29,85 +23,6 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     browser = await launchBrowser()
   })
   afterAll(() => browser?.close())
-
-  /** Signs in; what the browser complains of fails the test, but for answers that are errors and none at all. */
-  async function open(url: string, settings: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-    const context = await browser.newContext(settings)
-    const page = await context.newPage()
-    const complaints: string[] = []
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('dialog', (dialog) => complaints.push(`a dialog: ${dialog.message()}`))
-    onTestFinished(async () => {
-      await context.close()
-      expect(complaints.filter((one) => !/Failed to (load resource|fetch)/.test(one))).toEqual([])
-    })
-    await signIn(page, url, operatorToken)
-    return page
-  }
-
-  describe('every page', () => {
-    let site: TestConsole
-    let paths: string[]
-    beforeAll(async () => {
-      const database = await createTestDatabase()
-      site = await startConsole(database)
-      await fillForConsole(database)
-      paths = await everyPage(database)
-    })
-
-    test.each(looks)(
-      'is accessible, fits, and breaks no rule of its own: $name',
-      { timeout: 180_000 },
-      async ({ name: _, ...look }) => {
-        const page = await open(site.url, look)
-        for (const path of paths) {
-          await page.goto(`${site.url}/console/${path}`)
-          expect([path, await accessibilityFindings(page)]).toEqual([path, []])
-          expect([path, await scrollsSideways(page)]).toEqual([path, false])
-        }
-      },
-    )
-
-    test('so are the answers to orders that cannot be made', async () => {
-      const page = await open(site.url)
-      await page.goto(`${site.url}/console/businesses/10`)
-      await page.getByLabel('Inbound webhook URL').fill(hostile)
-      await page.getByLabel('Phone numbers').fill(hebrew)
-      await page.getByLabel('At most', { exact: true }).check()
-      await page.getByRole('button', { name: 'Save the settings' }).click()
-      await page.getByRole('alert').waitFor()
-      expect(await page.getByLabel('Phone numbers').inputValue()).toBe(hebrew)
-      expect(await accessibilityFindings(page)).toEqual([])
-    })
-
-    test('a row of a list is opened by keyboard, and by a click anywhere on it', async () => {
-      const page = await open(site.url)
-      await page.goto(`${site.url}/console/deliveries?status=failed`)
-      await page
-        .getByRole('link', { name: /^failed delivery/ })
-        .first()
-        .focus()
-      await page.keyboard.press('Enter')
-      await page.waitForURL(/deliveries\/[0-9a-f-]{36}$/)
-      await page.goto(`${site.url}/console/calls`)
-      await page.getByText('1 min 35 s').first().click({ force: true })
-      await page.waitForURL(/calls\/CA0+$/)
-    })
-
-    test('a filter takes effect as it is chosen', async () => {
-      const page = await open(site.url)
-      await page.goto(`${site.url}/console/deliveries`)
-      await page.getByLabel('Status').selectOption('failed')
-      await page.waitForURL(/status=failed/)
-      await page.getByLabel('Since').fill('2025-12-10T14:23:45')
-      await page.getByRole('button', { name: 'Filter' }).click()
-      await page.waitForURL(/since=2025-12-10T14/)
-      expect(await page.getByLabel('Since').inputValue()).toBe('2025-12-10T14:23:45')
-    })
-  })
 
   describe('an operator', () => {
     let database: TestDatabase
@@ -128,7 +43,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
       runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '50ms,50ms' })
       await untilStatus(database, id, 'failed')
 
-      const page = await open(site.url)
+      const page = await openConsole(browser, site.url)
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
       await page.getByRole('link', { name: 'Deliveries', exact: true }).click()
       await page.getByLabel('CallSid').fill('CA0123')
@@ -165,7 +80,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
           [id, number],
         )
       await attempt(1)
-      const page = await open(site.url)
+      const page = await openConsole(browser, site.url)
       await page.goto(`${site.url}/console/deliveries/${id}`)
       await page.getByText('5 headers').click()
       await attempt(2)
@@ -177,7 +92,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     test('makes a business, copies its secret, sends a test event and sees the answer', async () => {
       receiver.answers.queue('/three', { status: 404, body: 'the flow is not active' })
       runDispatcher(database.url)
-      const page = await open(site.url)
+      const page = await openConsole(browser, site.url)
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
       await page.getByRole('link', { name: 'Businesses' }).click()
       await page.getByRole('link', { name: 'New business' }).click()
@@ -219,7 +134,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     onTestFinished(() => holder.release(true))
     await holder.query(`begin; select from webhook_outbox where call_sid = 'CA1700' for update`)
 
-    const page = await open(url)
+    const page = await openConsole(browser, url)
     await page.goto(`${url}/console/deliveries?status=failed&business_id=1`)
     await page.getByRole('link', { name: 'Requeue all that match' }).click()
     await page.getByRole('button', { name: 'Requeue 2,000 deliveries' }).click()
@@ -242,31 +157,3 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     expect(rows).toEqual([{ status: 'pending', version: 1, count: 2_000 }])
   })
 })
-
-/** Paths below `/console` of all pages that this file is about, with what is stored. */
-async function everyPage({ pool }: TestDatabase): Promise<string[]> {
-  const { rows: deliveries } = await pool.query(
-    `select distinct on (status) id from webhook_outbox order by status, id`,
-  )
-  const { rows: requeues } = await pool.query(
-    `insert into requeues (operator, filter, until, state, total, total_is_exact, matched, error)
-     select 'night', json_build_object('business_id', '31', 'event_type', $1::text), now(), state, 200, false, 60,
-            case when state = 'failed' then 'an error that was not expected' end
-     from unnest(array['running', 'failed']) state
-     returning id`,
-    [hostile],
-  )
-  return [
-    ...[
-      'deliveries',
-      'deliveries?business_id=x&status=failed',
-      'requeues',
-      'requeues/new',
-      'requeues/new?status=delivered',
-    ],
-    ...['businesses', 'businesses/new', 'businesses/10', 'businesses/20', 'businesses/31', 'calls', 'callbacks'],
-    ...[0, 5].map((place) => `calls/CA${String(place).padStart(32, '0')}`),
-    ...deliveries.map(({ id }) => `deliveries/${id}`),
-    ...requeues.map(({ id }) => `requeues/${id}`),
-  ]
-}
