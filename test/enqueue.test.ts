@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 
 let database: TestDatabase
@@ -69,6 +69,21 @@ describe('callbox_enqueue', () => {
     slow.release()
     const { rows } = await database.pool.query('select call_sid from webhook_outbox where business_id = 20 order by 1')
     expect(rows.map((row) => row.call_sid)).toEqual(['CA0', 'CA1', 'CA2'])
+  })
+
+  test('calls no function of a schema on the search_path of its caller', async () => {
+    const client = await database.pool.connect()
+    onTestFinished(() => client.release(true))
+    await client.query('begin')
+    await client.query(`
+      create schema trap;
+      create function trap.set_bit(bytea, integer, integer) returns bytea language sql as 'select 1 / 0; select $1';
+      create function trap.convert_to(text, text) returns bytea language sql as 'select 1 / 0; select null::bytea';
+      create function trap.encode(bytea, character varying) returns text language sql as 'select 1 / 0; select null';
+      set local search_path = public, trap`)
+    const id = await client.query(enqueue, [18, 'CA-trap', 'call.completed', 'inbound', '{}'])
+    const again = await client.query(`select callbox_delivery_id(18, 'CA-trap', 'call.completed') as id`)
+    expect(again.rows).toEqual(id.rows)
   })
 
   test('works whatever the caller has on its search_path', async () => {
