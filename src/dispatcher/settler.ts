@@ -92,17 +92,19 @@ export class Settler {
   async #settle(batch: Settlement[]): Promise<void> {
     let waitMs = firstRetryMs
     while (!this.#gaveUp) {
+      let changed: Set<string>
       try {
         // Planned anew each time (0.4 ms): a plan made while the outbox is empty reads all of it once it has grown.
         const { rows } = await this.#pool.query<{ id: string }>(settleDeliveries, parametersOf(batch))
-        const changed = new Set(rows.map(({ id }) => id))
-        return this.#acknowledged(batch, ({ delivery }) => changed.has(delivery.id))
+        changed = new Set(rows.map(({ id }) => id))
       } catch (error) {
         if (isRejectedData(error)) return this.#isolate(batch, error)
         this.#log.warn({ event: 'settle.repeated', err: error, results: batch.length }, 'results wait for the database')
         await new Promise((resolve) => setTimeout(resolve, waitMs))
         waitMs = Math.min(waitMs * 2, longestRetryMs)
+        continue
       }
+      return this.#acknowledged(batch, ({ delivery }) => changed.has(delivery.id))
     }
     this.#log.error({ event: 'settle.gave_up', results: batch.length }, 'results could not be recorded before the end')
   }
