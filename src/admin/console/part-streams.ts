@@ -19,6 +19,8 @@ export class PartStreams {
   readonly #streams = new Map<Response, string>()
   #latest: string | null = null
   #timer: NodeJS.Timeout | null = null
+  /** It reads, or rests between two readings. */
+  #reads = false
   #stopped = false
 
   /** @param make the part's HTML; it answers also when it cannot be read. */
@@ -40,15 +42,17 @@ export class PartStreams {
       })
     }
     // A proxy that gathers what it passes on would hold events back; nginx is told so by this header.
+    // Who went away while the session was looked up would never be told of as closed again.
+    if (response.destroyed) return
     response.type('text/event-stream').set('X-Accel-Buffering', 'no').flushHeaders()
-    const end = setTimeout(() => response.end('event: over\ndata: over\n\n'), endsAt - Date.now())
+    const end = setTimeout(() => response.end('event: over\ndata: over\n\n'), Math.max(0, endsAt - Date.now()))
     response.once('close', () => {
       clearTimeout(end)
       this.#streams.delete(response)
     })
     this.#streams.set(response, id)
     if (this.#latest !== null) send(response, this.#latest)
-    if (this.#streams.size === 1 && this.#timer === null) void this.#run()
+    if (!this.#reads) void this.#run()
   }
 
   /** Ends all streams; the pages connect again by themselves, to this process or to another. */
@@ -59,6 +63,7 @@ export class PartStreams {
   }
 
   async #run(): Promise<void> {
+    this.#reads = true
     const begunAt = performance.now()
     const part = await this.#make()
     if (this.#stopped) return
@@ -66,9 +71,9 @@ export class PartStreams {
     this.#latest = part
     const pauseMs = Math.max(shortestPauseMs, (performance.now() - begunAt) * pauseForReading)
     this.#timer = setTimeout(() => {
-      this.#timer = null
       this.#latest = null
-      if (this.#streams.size > 0) void this.#run()
+      this.#reads = this.#streams.size > 0
+      if (this.#reads) void this.#run()
     }, pauseMs)
   }
 }
