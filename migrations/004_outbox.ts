@@ -130,8 +130,9 @@ export async function up(knex: Knex): Promise<void> {
 
       delivery_id := ${deliveryId};
 
-      -- One statement for what is usual, a new event of a known route. PostgreSQL's CPU time for each, a bare insert by
-      -- the client being 60 µs: 90 this way, 96 with a question about the route before it, 99 with the checks in it too.
+      -- One statement for what is usual, a new event of a known route. PostgreSQL's CPU time, a bare insert by the client
+      -- being 60 µs: a sketch of it took 90 this way and 99 with the checks in it too, where the whole function with a
+      -- question about the route before it took 96. The whole function as it stands took 100, beside a bare insert of 63.
       insert into ${schema}.webhook_outbox as o (business_id, id, call_sid, event_type, direction, payload)
       values (business_id, delivery_id, call_sid, event_type, direction, payload)
       on conflict do nothing
