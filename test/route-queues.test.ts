@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Delivery } from '../src/dispatcher/delivery.ts'
 import type { LaneKind, Route } from '../src/dispatcher/route.ts'
-import { RouteQueues } from '../src/dispatcher/route-queues.ts'
+import { RouteQueues, type Turn } from '../src/dispatcher/route-queues.ts'
 
 function fill(queues: RouteQueues, route: Route, kind: LaneKind, count: number): void {
   for (let n = 0; n < count; n += 1) {
@@ -87,4 +87,38 @@ test('a route that still asks to be read is not forgotten, however quiet it has 
   queues.hungry.first.delete(route)
   queues.prune(1)
   expect(queues.find('1', 'inbound')).toBeUndefined()
+})
+
+test('routes that answer fill the whole window, one place each and the doubtful ones', () => {
+  const limits = { maxConcurrency: 100, ratePerSecond: null }
+  const queues = new RouteQueues({ limitsOf: () => limits, mostDoubtful: 6, onReady: () => undefined })
+  for (const business of ['1', '2']) fill(queues, queues.route(business, 'inbound'), 'first', 100)
+  const underWay: Turn[] = []
+  const sendAll = (): void => {
+    for (let turn = queues.next(0); turn !== null; turn = queues.next(0)) underWay.push(turn)
+  }
+  sendAll()
+  expect(underWay).toHaveLength(8)
+  for (let n = 0; n < 20; n += 1) {
+    const oldest = underWay.shift()
+    if (oldest) queues.answered(oldest)
+    sendAll()
+    expect(underWay).toHaveLength(8)
+  }
+})
+
+test('a route that fails has no place of its own, and leaves those of others', () => {
+  const limits = { maxConcurrency: 100, ratePerSecond: null }
+  const queues = new RouteQueues({ limitsOf: () => limits, mostDoubtful: 4, onReady: () => undefined })
+  const [failing, other] = ['1', '2'].map((business) => queues.route(business, 'inbound')) as [Route, Route]
+  fill(queues, failing, 'first', 100)
+  const begun = queues.next(0)
+  failing.failed = true
+  if (begun) queues.answered(begun)
+  let sent = 0
+  while (queues.next(0) !== null) sent += 1
+  expect(sent).toBe(4)
+  fill(queues, other, 'first', 3)
+  expect(queues.next(0)?.route).toBe(other)
+  expect(queues.next(0)).toBeNull()
 })

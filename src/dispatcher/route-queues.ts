@@ -11,18 +11,17 @@ const longestTimerMs = 60_000
 const retryTurn = 4
 
 export interface Turn {
+  kind: LaneKind
   route: Route
   delivery: Delivery
-  /** A retry, of a route whose last attempt failed, or not the only one of its route in flight. */
-  doubtful: boolean
 }
 
 interface QueueParts {
   /** The limits of a business; `null`: none of its own. */
   limitsOf: (businessId: string) => { maxConcurrency: number | null; ratePerSecond: number | null } | null
   /**
-   * How many doubtful POSTs may be in flight. What they leave is for a first one of each route, so that a few slow
-   * receivers with their fill of POSTs do not hold up those that have nothing in flight.
+   * How many doubtful POSTs may be in flight: all but one first attempt of each route that answers. What they leave is
+   * for that one, so that a few slow receivers with their fill of POSTs do not hold up those that have nothing in flight.
    */
   mostDoubtful: number
   /** A route that waited for its rate may go on. */
@@ -104,11 +103,11 @@ export class RouteQueues {
     return turn
   }
 
-  answered({ route, doubtful }: Turn): void {
+  answered({ route, kind }: Turn): void {
     route.inFlight -= 1
-    if (doubtful) {
-      this.#doubtful -= 1
-      for (const kind of laneKinds) this.#letOneGo(kind)
+    if (kind === 'retry') route.retriesInFlight -= 1
+    for (let places = -this.#countDoubtful(route); places > 0; places -= 1) {
+      for (const waiting of laneKinds) this.#letOneGo(waiting)
     }
     this.#giveTurns(route)
   }
@@ -134,6 +133,16 @@ export class RouteQueues {
     return dropped
   }
 
+  /** @returns by how much there are more. */
+  #countDoubtful(route: Route): number {
+    const hasOwnPlace = !route.failed && route.inFlight > route.retriesInFlight
+    const doubtful = route.inFlight - (hasOwnPlace ? 1 : 0)
+    const change = doubtful - route.doubtful
+    route.doubtful = doubtful
+    this.#doubtful += change
+    return change
+  }
+
   #isHungry(route: Route): boolean {
     return laneKinds.some((kind) => this.hungry[kind].has(route))
   }
@@ -155,7 +164,7 @@ export class RouteQueues {
       turns.delete(route)
       const lane = route.lanes[kind]
       const [delivery] = lane.waiting
-      const doubtful = kind === 'retry' || route.failed || route.inFlight > 0
+      const doubtful = kind === 'retry' || route.failed || route.inFlight > route.retriesInFlight
       if (delivery && doubtful && this.#doubtful >= this.#parts.mostDoubtful) {
         this.#heldBack[kind].add(route)
         continue
@@ -167,10 +176,11 @@ export class RouteQueues {
       }
       lane.waiting.delete(delivery)
       route.inFlight += 1
-      if (doubtful) this.#doubtful += 1
+      if (kind === 'retry') route.retriesInFlight += 1
+      this.#countDoubtful(route)
       if (lane.waiting.size > 0) turns.add(route)
       if ((lane.hasMore || lane.hinted) && lane.waiting.size <= lane.lowWater) this.hungry[kind].add(route)
-      return { route, delivery, doubtful }
+      return { kind, route, delivery }
     }
     return null
   }

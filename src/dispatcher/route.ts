@@ -42,6 +42,9 @@ export class Route {
   /** A timer runs until its rate allows one more. */
   awaitsRate = false
   inFlight = 0
+  retriesInFlight = 0
+  /** How many of those in flight count as doubtful (see `RouteQueues`). */
+  doubtful = 0
   /** The last attempt failed. */
   failed = false
   /** Nothing is sent, and nothing of it kept in memory. */
