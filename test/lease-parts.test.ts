@@ -103,61 +103,65 @@ describe('death watch', () => {
 })
 
 describe('held deliveries', () => {
+  const delivery = (id: string, slot: number): Delivery => ({
+    ...{ id, route: { name: `${slot}:inbound`, slot }, businessId: String(slot), direction: 'inbound', callSid: '' },
+    ...{ eventType: '', version: 0, attemptCount: 0, step: 0, requeued: false, createdMs: 0, payload: Buffer.from('') },
+  })
+  const [a, b, c] = [delivery('a', 1), delivery('b', 1), delivery('c', 2)]
+
   test('one that is held is not taken again', () => {
     const held = new HeldDeliveries()
-    expect([held.hold('a', 1), held.hold('a', 1)]).toEqual([true, false])
-    expect(held.has('a')).toBe(true)
+    expect([held.hold(a), held.hold(a)]).toEqual([true, false])
+    expect([...held.of('1:inbound')]).toEqual(['a'])
   })
 
   test('a settled one is held until the reads that began before the acknowledgement have ended', () => {
     const held = new HeldDeliveries()
-    held.hold('a', 1)
+    held.hold(a)
     const first = held.readBegun()
     const second = held.readBegun()
-    held.settled(['a'])
+    held.settled([a])
     const later = held.readBegun()
     held.readEnded(second)
-    expect(held.hold('a', 1)).toBe(false)
+    expect(held.hold(a)).toBe(false)
     held.readEnded(first)
-    expect(held.has('a')).toBe(false)
-    expect(held.hold('a', 1)).toBe(true)
+    expect(held.empty).toBe(true)
+    expect(held.hold(a)).toBe(true)
     held.readEnded(later)
-    expect(held.has('a')).toBe(true)
+    expect(held.hold(a)).toBe(false)
   })
 
   test('with no read under way it is let go at once', () => {
     const held = new HeldDeliveries()
-    held.hold('a', 1)
+    held.hold(a)
     held.readEnded(held.readBegun())
-    held.settled(['a'])
-    expect(held.size).toBe(0)
+    held.settled([a])
+    expect(held.empty).toBe(true)
   })
 
   test('several settles wait each for its own reads', () => {
     const held = new HeldDeliveries()
-    for (const id of ['a', 'b']) held.hold(id, 1)
+    for (const one of [a, b]) held.hold(one)
     const first = held.readBegun()
-    held.settled(['a'])
+    held.settled([a])
     const second = held.readBegun()
-    held.settled(['b'])
+    held.settled([b])
     held.readEnded(first)
-    expect([held.has('a'), held.has('b')]).toEqual([false, true])
+    expect([...held.of('1:inbound')]).toEqual(['b'])
     held.readEnded(second)
-    expect(held.size).toBe(0)
+    expect(held.empty).toBe(true)
   })
 
   test('a slot is idle when nothing of it waits, is sent or is being settled', () => {
     const held = new HeldDeliveries()
     expect(held.isIdle(1)).toBe(true)
-    held.hold('a', 1)
-    held.hold('b', 1)
-    held.hold('c', 2)
-    held.drop('a')
+    for (const one of [a, b, c]) held.hold(one)
+    held.drop(a)
     expect([held.isIdle(1), held.isIdle(2)]).toEqual([false, false])
     held.readBegun()
-    held.settled(['b'])
-    expect([held.isIdle(1), held.isIdle(2), held.has('b')]).toEqual([true, false, true])
-    held.drop('unknown')
+    held.settled([b])
+    expect([held.isIdle(1), held.isIdle(2), held.of('1:inbound').has('b')]).toEqual([true, false, true])
+    held.drop(delivery('unknown', 3))
     expect(held.isIdle(2)).toBe(false)
   })
 })
@@ -165,7 +169,15 @@ describe('held deliveries', () => {
 describe('retry policy', () => {
   const schedule = [5_000, 300_000, 60_000]
   const delivery = (step: number): Delivery => ({
-    ...{ id: '', businessId: '1', direction: 'inbound', callSid: '', eventType: '', version: step, attemptCount: step },
+    ...{
+      id: '',
+      route: { name: '1:inbound', slot: 1 },
+      businessId: '1',
+      direction: 'inbound',
+      callSid: '',
+      eventType: '',
+    },
+    ...{ version: step, attemptCount: step },
     ...{ step, requeued: false, createdMs: 0, payload: Buffer.from('') },
   })
   const result = (over: Partial<PostResult>): PostResult => ({

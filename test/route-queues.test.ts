@@ -1,5 +1,4 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Delivery } from '../src/dispatcher/delivery.ts'
 import type { LaneKind, Route } from '../src/dispatcher/route.ts'
 import { RouteQueues, type Turn } from '../src/dispatcher/route-queues.ts'
 
@@ -11,12 +10,12 @@ function fill(queues: RouteQueues, route: Route, kind: LaneKind, count: number):
     queues.add(route, kind, {
       ...facts,
       id,
+      route,
       businessId,
       direction,
       createdMs: 0,
-      dueAt: '',
       payload: Buffer.from('{}'),
-    } as Delivery)
+    })
   }
 }
 

@@ -3,6 +3,8 @@ import type { Direction } from '../outbox/routing.ts'
 /** One pending delivery as a read found it. `version` is what its settle must still find. */
 export interface Delivery {
   id: string
+  /** What is kept of its route may be forgotten meanwhile, its name and slot stay the same. */
+  route: { readonly name: string; readonly slot: number }
   businessId: string
   direction: Direction
   callSid: string

@@ -196,7 +196,7 @@ class Dispatcher implements RunningDispatcher {
   }
 
   #drop(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#held.drop(delivery.id)
+    for (const delivery of deliveries) this.#held.drop(delivery)
   }
 
   /** Sends as much as the window, the routes' own limits and the lease allow. */
@@ -225,7 +225,7 @@ class Dispatcher implements RunningDispatcher {
   }
 
   #settled(batch: readonly Settlement[], changed: (settlement: Settlement) => boolean): void {
-    this.#held.settled(batch.map(({ delivery }) => delivery.id))
+    this.#held.settled(batch.map(({ delivery }) => delivery))
     this.#unsettled -= batch.length
     reportSettlements(batch, changed, this.#clock.now(), this.#parts)
     let drained = false

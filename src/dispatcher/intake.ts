@@ -57,6 +57,7 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
   const { kind, queues, held, lease, draining, health } = parts
   const { allowance, cut, lost } = result
   const nowMs = performance.now()
+  const mostWaiting = allowance + lowWaterOf(allowance)
   const counts = new Map<Route, number>()
   const truncated = new Set<Route>()
   let taken = 0
@@ -64,27 +65,28 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
     const slot = slotOf(row.business_id)
     if (!lease.owned.has(slot) || draining.has(slot) || lost.has(slot)) continue
     const route = queues.route(row.business_id, row.direction)
+    // What was dropped meanwhile was left out as held: only a read from the head brings all of it.
+    if (route.clearedMs >= plan.begunMs) continue
     const count = counts.get(route) ?? 0
     if (count === 0) health.adopt(route, row, nowMs)
     counts.set(route, count + 1)
     if (truncated.has(route)) continue
     const lane = route.lanes[kind]
-    if (!held.has(row.id) && (lane.waiting.size >= allowance || !mayTake(route, kind, nowMs))) {
+    if (lane.waiting.size >= mostWaiting || !mayTake(route, kind, nowMs)) {
       truncated.add(route)
       continue
     }
-    if (lane.cursor === null || row.due_text > lane.cursor) {
-      lane.cursor = row.due_text
-      lane.atCursor = 0
-    }
-    if (!held.hold(row.id, slot)) continue
-    queues.add(route, kind, deliveryOf(row))
-    if (row.due_text === lane.cursor) lane.atCursor += 1
+    if (lane.cursor === null || row.due_text > lane.cursor) lane.cursor = row.due_text
+    const delivery = deliveryOf(row, route)
+    if (!held.hold(delivery)) continue
+    queues.add(route, kind, delivery)
     taken += 1
   }
-  const note = (route: Route, hasMore: boolean): void => noteMore(parts, route, allowance, hasMore)
+  const note = (route: Route, hasMore: boolean): void => {
+    if (route.clearedMs < plan.begunMs) noteMore(parts, route, allowance, hasMore)
+  }
   for (const route of plan.scope) if (!counts.has(route) && (!cut || isReached(route, cut))) note(route, false)
-  for (const [route, count] of counts) note(route, count >= plan.perLane || truncated.has(route))
+  for (const [route, count] of counts) note(route, count >= allowance || truncated.has(route))
   // Of the business where the read was cut nothing is known: it may have more in both directions.
   if (cut && lease.owned.has(slotOf(cut.business_id))) {
     for (const direction of directions) note(queues.route(cut.business_id, direction), true)
@@ -96,14 +98,18 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
 function noteMore({ kind, queues }: IntakeParts, route: Route, allowance: number, hasMore: boolean): void {
   const lane = route.lanes[kind]
   lane.hasMore = hasMore && !route.breaker.open && !route.parked
-  lane.lowWater = Math.floor(allowance / 4)
+  lane.lowWater = lowWaterOf(allowance)
   if (lane.hasMore && lane.waiting.size <= lane.lowWater) queues.hungry[kind].add(route)
   else queues.hungry[kind].delete(route)
 }
 
-function deliveryOf(row: DueRow): Delivery {
+/** With a quarter left the next ones are read. */
+const lowWaterOf = (allowance: number): number => Math.floor(allowance / 4)
+
+function deliveryOf(row: DueRow, route: Route): Delivery {
   return {
     id: row.id,
+    route,
     businessId: row.business_id,
     direction: row.direction,
     callSid: row.call_sid,

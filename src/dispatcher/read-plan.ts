@@ -1,4 +1,5 @@
 import type { Direction } from '../outbox/routing.ts'
+import type { HeldDeliveries } from './held-deliveries.ts'
 import type { Lane, LaneKind, Route } from './route.ts'
 
 /** A late commit may lie behind a cursor: the head is read again after this long. */
@@ -8,31 +9,29 @@ const overlapMs = 1_000
 
 interface ReadRequest {
   kind: LaneKind
+  held: HeldDeliveries
   /** `null`: all routes; else a sweep reads those of greater business ids. */
   sweepAfter: string | null
-  /** How many deliveries of one lane may wait in memory. */
-  allowance: number
-  /** About how many may wait in all. */
-  capacity: number
   nowMs: number
 }
 
-/** Where a read begins on each route that is in memory, and how much it may bring. */
+/** Where a read begins on each route that is in memory, and what it leaves out. */
 export interface ReadPlan {
   /** The routes in memory that it asks for; of others it says nothing. */
   scope: Route[]
   /** Those of them that are read from their head. */
   fromHead: Route[]
   cursors: Record<string, string>
-  perLane: number
-  total: number
+  /** Ids of theirs that are in memory: the read leaves them out. */
+  held: Record<string, 1>
+  /** Monotonic milliseconds. */
+  begunMs: number
 }
 
 /** @param routes what is in memory of what is to be read. */
 export function planRead(routes: Iterable<Route>, request: ReadRequest): ReadPlan {
-  const { kind, sweepAfter, allowance, capacity, nowMs } = request
-  const plan: ReadPlan = { scope: [], fromHead: [], cursors: {}, perLane: allowance, total: capacity }
-  let readAgain = 0
+  const { kind, held, sweepAfter, nowMs } = request
+  const plan: ReadPlan = { scope: [], fromHead: [], cursors: {}, held: {}, begunMs: nowMs }
   for (const route of routes) {
     if (sweepAfter !== null && compareIds(route.businessId, sweepAfter) <= 0) continue
     const lane = route.lanes[kind]
@@ -45,12 +44,8 @@ export function planRead(routes: Iterable<Route>, request: ReadRequest): ReadPla
     const cursor = cursorOf(lane, nowMs)
     if (cursor === null) plan.fromHead.push(route)
     else plan.cursors[route.name] = `${cursor}Z`
-    // What is in memory is still pending, and takes its place among the rows that are read.
-    const inMemory = lane.waiting.size + route.inFlight
-    readAgain = Math.max(readAgain, cursor === lane.cursor ? Math.min(lane.atCursor, inMemory) : inMemory)
+    for (const id of held.of(route.name)) plan.held[id] = 1
   }
-  plan.perLane += readAgain
-  plan.total += readAgain
   return plan
 }
 

@@ -205,9 +205,8 @@ export class Reader {
     const known = businesses ? this.#routesOf(businesses) : [...queues.routes()]
     const plan = planRead(known, {
       kind,
+      held,
       sweepAfter: businesses ? null : sweepAfter,
-      allowance,
-      capacity: budget.rows,
       nowMs,
     })
 
@@ -216,7 +215,8 @@ export class Reader {
     const slots = [...lease.owned].filter((slot) => !draining.has(slot))
     const scope = businesses ? [...businesses] : sweepAfter
     const lane = kind === 'retry' ? 1 : 0
-    const values = [slots, plan.perLane, JSON.stringify(plan.cursors), plan.total, scope, lane]
+    const most = budget.rows
+    const values = [slots, allowance, JSON.stringify(plan.cursors), most, scope, lane, JSON.stringify(plan.held)]
     this.#lostDuringRead.clear()
     const read = held.readBegun()
     let taken = 0
@@ -228,7 +228,7 @@ export class Reader {
       )
       const revisions = new Map(rows.map((row) => [row.business_id, row.revision]))
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
-      const cut = rows.length >= plan.total ? rows.at(-1) : undefined
+      const cut = rows.length >= most ? rows.at(-1) : undefined
       for (const route of plan.fromHead) if (!cut || isReached(route, cut)) route.lanes[kind].headReadMs = nowMs
       taken = takeRows(this.#parts, rows, plan, { allowance, cut, lost: this.#lostDuringRead })
       if (businesses === null) this.#planSweep(cut, performance.now() - nowMs)
@@ -254,7 +254,7 @@ export class Reader {
   #planSweep(cut: DueRow | undefined, tookMs: number): void {
     const startedInTheMiddle = this.#sweepAfter !== '0'
     this.#sweepAfter = cut?.business_id ?? '0'
-    const restMs = Math.max(this.#parts.held.size > 0 ? busySweepMs : idleSweepMs, tookMs * restForSweep)
+    const restMs = Math.max(!this.#parts.held.empty ? busySweepMs : idleSweepMs, tookMs * restForSweep)
     const nextMs = performance.now() + (cut || startedInTheMiddle ? 0 : restMs)
     this.#sweepDueMs = Math.min(this.#sweepDueMs, nextMs)
   }

@@ -17,8 +17,6 @@ export interface Lane {
   readonly waiting: Set<Delivery>
   /** `due_at` of the last row that was read; `null`: begin at the head. */
   cursor: string | null
-  /** How many rows of the cursor's very moment were taken: as long as they are pending, a read from there brings them. */
-  atCursor: number
   /** The last read brought all it was allowed to: there is more. */
   hasMore: boolean
   /** A hint told of more while enough was waiting. */
@@ -53,6 +51,8 @@ export class Route {
   healthVersion = -1
   /** With an open breaker: when the next probe may go, by the monotonic clock. */
   probeMs = 0
+  /** When what waited was last forgotten, by the monotonic clock. */
+  clearedMs = Number.NEGATIVE_INFINITY
 
   constructor(businessId: string, direction: Direction) {
     this.name = routeName(businessId, direction)
@@ -79,6 +79,7 @@ export class Route {
 
   /** Forgets what waits and where it was read to. */
   clear(): Delivery[] {
+    this.clearedMs = performance.now()
     const dropped: Delivery[] = []
     for (const kind of laneKinds) {
       const lane = this.lanes[kind]
@@ -92,7 +93,6 @@ export class Route {
 
 const notReadYet = {
   cursor: null,
-  atCursor: 0,
   hasMore: false,
   hinted: false,
   lowWater: 0,

@@ -31,6 +31,7 @@ const dueOfRoutes = (condition: string): string => `
       and o.status = 'pending'
       and least(o.attempt_count, 1) = $6::integer
       and o.due_at <= now()
+      and not $7::jsonb ? o.id::text
       and o.due_at >= coalesce(($3::jsonb ->> (r.business_id || ':' || r.direction))::timestamptz, '-infinity')
     order by o.due_at
     limit $2
