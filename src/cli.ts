@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
-import { migrate } from './database/migrate.ts'
 import { openDatabase } from './database/open.ts'
 import { startService } from './service.ts'
 import { sayWhatIsMissing } from './start-report.ts'
@@ -76,6 +75,7 @@ async function runMigrate(): Promise<void> {
     process.stdout.write('the embedded database is current\n')
     return
   }
+  const { migrate } = await import('./database/migrate.ts')
   const applied = await migrate(url)
   process.stdout.write(
     applied.length === 0 ? 'nothing to do: the schema is current\n' : `applied ${applied.join(', ')}\n`,

@@ -1,8 +1,8 @@
 import { type Config, ConfigError } from './config.ts'
 import { createKnex } from './database/knex.ts'
-import { missingMigrations } from './database/migrate.ts'
 import { openDatabase } from './database/open.ts'
 import { reseal } from './database/reseal.ts'
+import { missingMigrations } from './database/schema-version.ts'
 import { Sealer } from './database/sealing.ts'
 
 /**

@@ -52,9 +52,6 @@ function tooMany(waitMs: number): Problem {
   return new Problem(429, detail, [], { 'Retry-After': String(seconds) })
 }
 
-/** express's setting `trust proxy`: a proxy on the same machine or in a private network is ours. */
-export const trustedProxies = 'loopback, linklocal, uniquelocal'
-
 /** Some proxies forward the port too; of an address that is not read, all behind them would share one count. */
 const withPort = /^(?:([\d.]+)|\[([^\]]+)\]):\d+$/
 

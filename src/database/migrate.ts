@@ -1,11 +1,8 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Knex } from 'knex'
 import { PgBoss } from 'pg-boss'
 import { createKnex } from './knex.ts'
+import { migrationsDirectory, migrationsTable } from './schema-version.ts'
 
-const directory = fileURLToPath(new URL('../../migrations', import.meta.url))
-const migrations = { directory, loadExtensions: ['.ts'], tableName: 'callbox_migrations' }
+const migrations = { directory: migrationsDirectory, loadExtensions: ['.ts'], tableName: migrationsTable }
 
 /** A number of our own for `pg_advisory_xact_lock`: "callbox" has seven letters, and migrations are its first lock. */
 const migrationLock = 7_000_001
@@ -38,16 +35,4 @@ async function installQueue(url: string): Promise<void> {
   boss.on('error', () => undefined)
   await boss.start()
   await boss.stop({ graceful: false })
-}
-
-/** `null` when every migration that this version knows is applied; else a sentence that says what is missing. */
-export async function missingMigrations(knex: Knex): Promise<string | null> {
-  const known = readdirSync(directory).filter((file) => file.endsWith('.ts'))
-  const { rows } = await knex.raw<{ rows: { present: boolean }[] }>(
-    `select to_regclass('callbox_migrations') is not null as present`,
-  )
-  if (rows[0]?.present !== true) return 'the database has no schema yet: run callbox migrate'
-  const applied = await knex('callbox_migrations').whereIn('name', known).pluck('name')
-  const missing = known.filter((name) => !applied.includes(name))
-  return missing.length === 0 ? null : `the database lacks ${missing.join(', ')}: run callbox migrate`
 }

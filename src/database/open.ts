@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { type AdminToken, type Config, ConfigError } from '../config.ts'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from './embedded.ts'
 import { keepGeneratedSecrets } from './generated-secrets.ts'
-import { migrate } from './migrate.ts'
 
 export interface OpenedDatabase {
   url: string
@@ -43,6 +42,8 @@ export async function openDatabase(config: Config, alone: boolean): Promise<Open
     settings: embeddedSettings,
   })
   try {
+    // With pg-boss behind it: a process that does not migrate is spared it.
+    const { migrate } = await import('./migrate.ts')
     await migrate(embedded.url)
   } catch (error) {
     await embedded.stop()
