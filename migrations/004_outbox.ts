@@ -93,7 +93,6 @@ export async function up(knex: Knex): Promise<void> {
     #variable_conflict use_variable
     declare
       delivery_id uuid;
-      has_route boolean;
     begin
       -- Looked at together: each question alone costs as much as all of them.
       if (business_id > 0
@@ -130,21 +129,26 @@ export async function up(knex: Knex): Promise<void> {
 
       delivery_id := ${deliveryId};
 
-      -- One statement for what is usual, a new event of a known route. PostgreSQL's CPU time, a bare insert by the client
-      -- being 60 µs: a sketch of it took 90 this way and 99 with the checks in it too, where the whole function with a
-      -- question about the route before it took 96. The whole function as it stands took 100, beside a bare insert of 63.
-      insert into ${schema}.webhook_outbox as o (business_id, id, call_sid, event_type, direction, payload)
-      values (business_id, delivery_id, call_sid, event_type, direction, payload)
-      on conflict do nothing
-      returning exists (select from ${schema}.routes r where r.business_id = o.business_id and r.direction = o.direction)
-      into has_route;
+      -- One statement for what is usual, a new event of a known route, and none of its rows handed back. Commits from 16
+      -- connections on 2 cores, beside 9,100/s of a bare insert: 7,000/s this way; 6,700/s with the route looked for in a
+      -- RETURNING clause. What is left: a bare insert that returns its id, 8,400/s; a function that does no more than that,
+      -- 7,900/s; this one without ON CONFLICT and the route, 7,400/s.
+      insert into ${schema}.webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+      select business_id, delivery_id, call_sid, event_type, direction, payload
+      from ${schema}.routes r
+      where r.business_id = callbox_enqueue.business_id and r.direction = callbox_enqueue.direction
+      on conflict do nothing;
 
-      -- Only when it is missing: an insert of the same new route waits for the other transaction to end.
-      if has_route is not true then
+      -- It was there, or its route was not.
+      if not found then
+        -- Only when it is missing: an insert of the same new route waits for the other transaction to end.
         insert into ${schema}.routes (business_id, direction)
         select business_id, direction
         where not exists (select from ${schema}.routes r where r.business_id = callbox_enqueue.business_id
                                                            and r.direction = callbox_enqueue.direction)
+        on conflict do nothing;
+        insert into ${schema}.webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+        values (business_id, delivery_id, call_sid, event_type, direction, payload)
         on conflict do nothing;
       end if;
       return delivery_id;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../telemetry/logger.ts'
 import { connectionSettings } from './pool.ts'
@@ -6,14 +7,16 @@ const channel = 'callbox_outbox'
 /** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
 const longestPayload = 7_900
 const heartbeatMs = 5_000
+/** At the most; in milliseconds. */
+const longestRestMs = 20
 
 /** The name of a route in a hint. */
 export const routeName = (businessId: string, direction: string): string => `${businessId}:${direction}`
 
 /**
  * Tells dispatchers which routes have something new. Call it after the commit, never inside the transaction: a NOTIFY
- * takes a lock on the whole database at commit. Hints that come while one is on its way are sent together. A hint may
- * be lost: polling finds what it named.
+ * takes a lock on the whole database at commit. Hints that come while one is on its way, and for as long again, are sent
+ * together: each is a commit, and wakes every listener. A hint may be lost: polling finds what it named.
  */
 export class HintSender {
   readonly #pool: pg.Pool
@@ -44,7 +47,9 @@ export class HintSender {
         payload += payload === '' ? name : `,${name}`
         this.#waiting.delete(name)
       }
+      const begunMs = performance.now()
       await this.#pool.query('select pg_notify($1, $2)', [channel, payload]).catch(() => undefined)
+      await sleep(Math.min(longestRestMs, performance.now() - begunMs))
     }
   }
 }

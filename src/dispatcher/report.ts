@@ -1,3 +1,4 @@
+import type { Direction } from '../outbox/routing.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Settlement } from './settler.ts'
@@ -10,11 +11,13 @@ export function reportSettlements(
   { log, metrics }: { log: Logger; metrics: Metrics },
 ): void {
   const debug = log.isLevelEnabled('debug')
+  const attempts = new Tally()
+  const deliveries = new Tally()
   for (const settlement of batch) {
     const { delivery, attempt, outcome } = settlement
     const { direction, eventType: event_type } = delivery
     if (attempt) {
-      metrics.attempts.inc({ direction, event_type, result: attempt.result.result })
+      attempts.count(direction, event_type, attempt.result.result)
       metrics.attemptDuration.observe(attempt.result.durationMs / 1000)
     }
     if (!changed(settlement)) {
@@ -24,7 +27,7 @@ export function reportSettlements(
       )
       continue
     }
-    if (outcome.status !== 'pending') metrics.deliveries.inc({ direction, event_type, outcome: outcome.status })
+    if (outcome.status !== 'pending') deliveries.count(direction, event_type, outcome.status)
     switch (outcome.status) {
       case 'delivered':
         if (!delivery.requeued) {
@@ -48,6 +51,38 @@ export function reportSettlements(
           outcome.waitMs === 0 ? 'waits for its route' : `will try again in ${outcome.waitMs} ms`,
         )
     }
+  }
+  for (const { direction, event_type, end, count } of attempts) {
+    metrics.attempts.inc({ direction, event_type, result: end }, count)
+  }
+  for (const { direction, event_type, end, count } of deliveries) {
+    metrics.deliveries.inc({ direction, event_type, outcome: end }, count)
+  }
+}
+
+interface Kind {
+  direction: Direction
+  event_type: string
+  /** A result or an outcome. */
+  end: string
+  count: number
+}
+
+/** Most of a batch is of one kind, and to find a counter by its labels costs more than to count. */
+class Tally {
+  readonly #kinds: Kind[] = []
+
+  count(direction: Direction, event_type: string, end: string): void {
+    for (const kind of this.#kinds) {
+      if (kind.end !== end || kind.direction !== direction || kind.event_type !== event_type) continue
+      kind.count += 1
+      return
+    }
+    this.#kinds.push({ direction, event_type, end, count: 1 })
+  }
+
+  [Symbol.iterator](): Iterator<Kind> {
+    return this.#kinds.values()
   }
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Delivery } from './delivery.ts'
 import type { PostResult } from './post.ts'
 import type { Outcome } from './retry-policy.ts'
+import { settleParameters } from './settle-parameters.ts'
 import { settleDeliveries } from './sql/settle.ts'
 
 export interface Attempt {
@@ -95,7 +96,7 @@ export class Settler {
       let changed: Set<string>
       try {
         // Planned anew each time (0.4 ms): a plan made while the outbox is empty reads all of it once it has grown.
-        const { rows } = await this.#pool.query<{ id: string }>(settleDeliveries, parametersOf(batch))
+        const { rows } = await this.#pool.query<{ id: string }>(settleDeliveries, settleParameters(batch))
         changed = new Set(rows.map(({ id }) => id))
       } catch (error) {
         if (isRejectedData(error)) return this.#isolate(batch, error)
@@ -132,35 +133,4 @@ const unrecordable = 'what the receiver answered could not be stored'
 /** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): repeating it cannot help. */
 function isRejectedData(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code))
-}
-
-function parametersOf(batch: readonly Settlement[]): unknown[] {
-  const plain = (value: (settlement: Settlement) => string | number | null): string => plainArray(batch.map(value))
-  const column = <T>(value: (settlement: Settlement) => T): T[] => batch.map(value)
-  return [
-    plain(({ delivery }) => delivery.businessId),
-    plain(({ delivery }) => delivery.id),
-    plain(({ delivery }) => delivery.version),
-    plain(({ outcome }) => outcome.status),
-    column(({ outcome }) => outcome.reason),
-    plain(({ outcome }) => (outcome.status === 'pending' ? outcome.waitMs : null)),
-    plain(({ outcome, delivery }) => (outcome.status === 'pending' ? outcome.step : delivery.step)),
-    plain(({ attempt }) => attempt?.id ?? null),
-    plain(({ delivery }) => delivery.attemptCount + 1),
-    plain(({ attempt }) => attempt?.startedMs ?? null),
-    plain(({ attempt }) => attempt?.result.durationMs ?? null),
-    column(({ attempt }) => attempt?.url ?? null),
-    plain(({ attempt }) => attempt?.result.result ?? null),
-    plain(({ attempt }) => attempt?.result.statusCode ?? null),
-    column(({ attempt }) => attempt?.result.error ?? null),
-    column(({ attempt }) => attempt?.result.excerpt ?? null),
-  ]
-}
-
-/**
- * A PostgreSQL array of numbers, ids and words of our own, which need no quoting. `pg` would look at each element for
- * what it might be: for these columns that is most of what a settle costs this process.
- */
-function plainArray(values: readonly (string | number | null)[]): string {
-  return `{${values.map((value) => value ?? 'null').join(',')}}`
 }
