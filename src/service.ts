@@ -42,7 +42,9 @@ export async function startService(given: Config, roles: readonly Role[], log: L
   const stopping = new AbortController()
   const stop = async (): Promise<void> => {
     stopping.abort()
-    for (const stopOne of stops.splice(0).reverse()) await stopOne()
+    const failures: unknown[] = []
+    for (const stopOne of stops.splice(0).reverse()) await stopOne().catch((error) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
   try {
     const opened = await openDatabase(given, roles.length === 3)

@@ -3,11 +3,12 @@ import { ReadBudget } from '../src/dispatcher/read-budget.ts'
 
 const mebibyte = 1024 * 1024
 
-test('what is not known yet is read a window at a time', () => {
-  expect(new ReadBudget(256).rows).toBe(256)
+test('what is not known yet is read a few at a time', () => {
+  expect(new ReadBudget(256).rows).toBe(32)
+  expect(new ReadBudget(16).rows).toBe(16)
 })
 
-test('small payloads wait in numbers, large ones by their size, and no less than a window', () => {
+test('small payloads wait in numbers, large ones by their size, and no less than a few', () => {
   const budget = new ReadBudget(16)
   budget.brought(10, 10 * 1_700)
   expect(budget.rows).toBe(64)
@@ -15,6 +16,9 @@ test('small payloads wait in numbers, large ones by their size, and no less than
   expect(budget.rows).toBe(32)
   budget.brought(10, 100 * mebibyte)
   expect(budget.rows).toBe(16)
+  const wide = new ReadBudget(256)
+  wide.brought(10, 10 * mebibyte)
+  expect(wide.rows).toBe(32)
 })
 
 test('one large read is forgotten slowly, and one that brought nothing tells nothing', () => {

@@ -5,6 +5,8 @@
 const waitingShare = 4
 /** About how much of their payloads waits in memory, in bytes. */
 const mostBytes = 32 * 1024 * 1024
+/** However large the payloads are, a read brings so many rows (or a whole window, if that is less). */
+const fewestRows = 32
 /** What large payloads have shown is forgotten by so much with each read that brings smaller ones. */
 const forgetting = 0.9
 
@@ -12,12 +14,11 @@ const forgetting = 0.9
  * How many deliveries may wait in memory. Reads are cut by rows, so their number follows the size of the payloads: a
  * payload may have a mebibyte, and a backlog of an hour's transcripts must not take the memory of all the others.
  *
- * It is a brake and no bound: never less than a window is read, whatever its size. 3,000 deliveries of 1 MB to a receiver
- * that answers after 2 s took 1,001 MiB.
+ * It is a brake and no bound: what is in flight has its payload in memory too, up to a window of them.
  */
 export class ReadBudget {
   readonly #window: number
-  /** Of a payload; unknown before the first read, which brings no more than may be in flight. */
+  /** Of a payload; unknown before the first read, which brings few. */
   #meanBytes = Number.POSITIVE_INFINITY
 
   /** @param window how many deliveries may be in flight. */
@@ -27,7 +28,7 @@ export class ReadBudget {
 
   get rows(): number {
     const fitting = Math.floor(mostBytes / this.#meanBytes)
-    return Math.max(this.#window, Math.min(this.#window * waitingShare, fitting))
+    return Math.max(Math.min(this.#window, fewestRows), Math.min(this.#window * waitingShare, fitting))
   }
 
   /** To be told of each read. @param bytes of all its payloads. */

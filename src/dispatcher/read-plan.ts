@@ -62,7 +62,7 @@ export function isReached(route: Route, cut: { business_id: string; direction: D
   return order < 0 || (order === 0 && route.direction <= cut.direction)
 }
 
-/** Ids are whole numbers in the usual spelling. */
-function compareIds(a: string, b: string): number {
+/** As numbers: ids are whole ones in the usual spelling. */
+export function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 }

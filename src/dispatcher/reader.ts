@@ -7,7 +7,7 @@ import type { HeldDeliveries } from './held-deliveries.ts'
 import { type DueRow, probeHeadStartMs, takeRows } from './intake.ts'
 import type { Lease } from './lease.ts'
 import type { ReadBudget } from './read-budget.ts'
-import { headAgainMs, isReached, planRead } from './read-plan.ts'
+import { compareIds, headAgainMs, isReached, planRead } from './read-plan.ts'
 import { directions, type LaneKind, type Route, slotOf } from './route.ts'
 import type { RouteHealth } from './route-health.ts'
 import type { RouteQueues } from './route-queues.ts'
@@ -174,7 +174,7 @@ export class Reader {
    * hint, a row was read six times, and half a second passed before it was sent.
    */
   #takeWanted(): Set<string> {
-    const { queues, kind } = this.#parts
+    const { queues, kind, budget } = this.#parts
     const businesses = new Set<string>()
     for (const name of this.#hinted) {
       const route = queues.named(name)
@@ -183,7 +183,12 @@ export class Reader {
       else businesses.add(name.slice(0, name.indexOf(':')))
     }
     this.#hinted.clear()
-    for (const { businessId } of queues.hungry[kind]) businesses.add(businessId)
+    // As many as a read can serve: the others are found by the next one, and not cut off by it.
+    const most = Math.max(1, Math.floor(budget.rows / this.#allowance()))
+    for (const { businessId } of queues.hungry[kind]) {
+      if (businesses.size >= most) break
+      businesses.add(businessId)
+    }
     return businesses
   }
 
@@ -230,6 +235,7 @@ export class Reader {
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
       const cut = rows.length >= most ? rows.at(-1) : undefined
       for (const route of plan.fromHead) if (!cut || isReached(route, cut)) route.lanes[kind].headReadMs = nowMs
+      if (cut && businesses) this.#hintAgain(businesses, cut.business_id)
       taken = takeRows(this.#parts, rows, plan, { allowance, cut, lost: this.#lostDuringRead })
       if (businesses === null) this.#planSweep(cut, performance.now() - nowMs)
     } finally {
@@ -237,6 +243,11 @@ export class Reader {
     }
     this.#parts.onRead()
     return taken
+  }
+
+  /** A read that was cut did not come to these: nothing else names those of them that are not in memory. */
+  #hintAgain(businesses: ReadonlySet<string>, cutAt: string): void {
+    for (const businessId of businesses) if (compareIds(businessId, cutAt) > 0) this.#hintBusiness(businessId)
   }
 
   #routesOf(businesses: ReadonlySet<string>): Route[] {
