@@ -22,6 +22,8 @@ try {
   } else if (command === 'demo' && words.every((word) => word === '--keep')) {
     const { runDemo } = await import('./demo/demo.ts')
     process.exitCode = await runDemo({ keep: words.includes('--keep') })
+  } else if (command === 'help' || command === '--help') {
+    process.stdout.write(usage)
   } else {
     process.stderr.write(usage)
     process.exitCode = 2

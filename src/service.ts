@@ -162,11 +162,18 @@ async function startRoles(
 const describePortError = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
+/** SQLSTATE class 28 (invalid authorization) and 3D000 (no such database): waiting does not help. */
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && /^(28...|3D000)$/.test(String(error.code))
+
 /** Waits until `missing` says nothing; the reason is logged when it changes. */
 async function waitForSchema(missing: () => Promise<string | null>, stopping: AbortSignal, log: Logger): Promise<void> {
   let said = ''
   while (!stopping.aborted) {
-    const reason = await missing().catch(() => 'the database does not answer')
+    const reason = await missing().catch((error: unknown) => {
+      if (isRefusal(error)) throw new ConfigError(`DATABASE_URL: the database refuses it: ${error.message}`)
+      return 'the database does not answer'
+    })
     if (reason === null) return
     if (reason !== said) log.warn({ event: 'service.waiting', reason }, `waiting: ${reason}`)
     said = reason

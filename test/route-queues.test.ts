@@ -121,3 +121,15 @@ test('a route that fails has no place of its own, and leaves those of others', (
   expect(queues.next(0)?.route).toBe(other)
   expect(queues.next(0)).toBeNull()
 })
+
+test('the failures of a route count in a row, however long it is quiet between them', () => {
+  const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 100, onReady: () => undefined })
+  for (let n = 0; n < 5; n += 1) {
+    queues.route('1', 'inbound').breaker.failed('HTTP 500', false, n)
+    queues.prune(Number.POSITIVE_INFINITY)
+  }
+  expect(queues.find('1', 'inbound')?.breaker.open).toBe(true)
+  queues.route('1', 'inbound').breaker.succeeded()
+  queues.prune(Number.POSITIVE_INFINITY)
+  expect(queues.find('1', 'inbound')).toBeUndefined()
+})

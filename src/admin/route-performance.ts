@@ -22,7 +22,7 @@ const unknown: RoutePerformance = { recent_attempts: 0, success_rate: null, p95_
  */
 const read = `
   with newest as materialized (
-    select business_id, id, direction, created_at
+    select business_id, id, direction, created_at, attempt_count
     from webhook_outbox
     order by created_at desc, id desc
     limit ${newestDeliveries}
@@ -31,6 +31,7 @@ const read = `
            row_number() over (partition by n.business_id, n.direction order by n.created_at desc) as place
     from newest n
     join unnest(?::bigint[], ?::text[]) as wanted (business_id, direction) using (business_id, direction)
+    where n.attempt_count > 0
   )
   select r.business_id, r.direction,
          count(*)::integer as attempts,
@@ -47,7 +48,7 @@ const read = `
   group by r.business_id, r.direction`
 
 /**
- * Judges routes by the last attempts of each of their 200 newest deliveries, as far as those are among the 50,000 newest
+ * Judges routes by the last attempts of each of their 200 newest deliveries that were tried, as far as those are among the 50,000 newest
  * of all.
  */
 export async function routePerformance(

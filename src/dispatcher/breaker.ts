@@ -29,6 +29,11 @@ export class Breaker {
     return this.#open
   }
 
+  /** Whether the last result was a failure. */
+  get failing(): boolean {
+    return this.#failures > 0
+  }
+
   /** Takes over what the row says. @param failingForMs how long there has been no success. */
   restore(open: boolean, probes: number, failingForMs: number | null, nowMs: number): void {
     this.#open = open

@@ -74,12 +74,13 @@ export class RouteQueues {
 
   /**
    * Forgets routes that have been quiet since `beforeMs` and are in no trouble; they are read from their head again. One
+   * that failed stays, or failures further apart than this would never open its breaker. One
    * that is hungry, as by a hint that came before it was quiet, is read first: nothing else takes it out of `hungry`.
    */
   prune(beforeMs: number): void {
     for (const route of this.#routes.values()) {
       const { first, retry } = route.lanes
-      if (!route.quiet || route.breaker.open || route.parked || this.#isHungry(route)) continue
+      if (!route.quiet || route.breaker.failing || route.parked || this.#isHungry(route)) continue
       if (Math.max(first.headReadMs, retry.headReadMs) < beforeMs) this.#routes.delete(route.name)
     }
   }
