@@ -1,6 +1,9 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { LaneKind, Route } from '../src/dispatcher/route.ts'
 import { RouteQueues, type Turn } from '../src/dispatcher/route-queues.ts'
+
+/** The slot of business 1. */
+const owned = new Set([1])
 
 function fill(queues: RouteQueues, route: Route, kind: LaneKind, count: number): void {
   for (let n = 0; n < count; n += 1) {
@@ -80,11 +83,11 @@ test('a route that still asks to be read is not forgotten, however quiet it has 
   const turn = queues.next(0)
   if (turn) queues.answered(turn)
   expect(route.quiet).toBe(true)
-  queues.prune(1)
+  queues.prune(1, owned)
   expect([...queues.hungry.first]).toEqual([route])
   expect(queues.find('1', 'inbound')).toBe(route)
   queues.hungry.first.delete(route)
-  queues.prune(1)
+  queues.prune(1, owned)
   expect(queues.find('1', 'inbound')).toBeUndefined()
 })
 
@@ -126,10 +129,63 @@ test('the failures of a route count in a row, however long it is quiet between t
   const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 100, onReady: () => undefined })
   for (let n = 0; n < 5; n += 1) {
     queues.route('1', 'inbound').breaker.failed('HTTP 500', false, n)
-    queues.prune(Number.POSITIVE_INFINITY)
+    queues.prune(Number.POSITIVE_INFINITY, owned)
   }
   expect(queues.find('1', 'inbound')?.breaker.open).toBe(true)
   queues.route('1', 'inbound').breaker.succeeded()
-  queues.prune(Number.POSITIVE_INFINITY)
+  queues.prune(Number.POSITIVE_INFINITY, owned)
   expect(queues.find('1', 'inbound')).toBeUndefined()
+})
+
+test("a route whose slot is somebody else's is forgotten, in trouble or not", () => {
+  const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 100, onReady: () => undefined })
+  queues.route('1', 'inbound').breaker.restore(true, 3, 1_000, 0)
+  queues.route('1', 'outbound').parked = true
+  queues.prune(Number.POSITIVE_INFINITY, owned)
+  expect([...queues.routes()]).toHaveLength(2)
+  queues.prune(Number.POSITIVE_INFINITY, new Set([2]))
+  expect([...queues.routes()]).toHaveLength(0)
+})
+
+describe('the place of a doubtful POST that ended', () => {
+  function crowd() {
+    const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 1, onReady: () => undefined })
+    const add = (business: string, kind: LaneKind, count: number): Route => {
+      const route = queues.route(business, 'inbound')
+      fill(queues, route, kind, count)
+      return route
+    }
+    const send = (): Turn[] => {
+      const turns: Turn[] = []
+      for (let turn = queues.next(0); turn !== null; turn = queues.next(0)) turns.push(turn)
+      return turns
+    }
+    return { queues, add, send }
+  }
+  const routesOf = (turns: Turn[]): string[] => turns.map(({ route }) => route.businessId)
+
+  test.each(['first', 'retry'] as const)('goes on from a route that does not need it any more: %s', (kind) => {
+    const { queues, add, send } = crowd()
+    add('1', 'first', 2)
+    const both = send()
+    add('2', 'first', 2)
+    const own = send()
+    add('3', kind, 1).failed = true
+    expect(send()).toEqual([])
+    // The window is full: nobody has a turn until all have answered.
+    for (const turn of [...own, ...both]) queues.answered(turn)
+    expect(routesOf(send())).toContain('3')
+  })
+
+  test('goes on from a route that is emptied before its turn', () => {
+    const { queues, add, send } = crowd()
+    add('1', 'retry', 1)
+    const [begun] = send()
+    const emptied = add('2', 'retry', 1)
+    add('3', 'retry', 1)
+    expect(send()).toEqual([])
+    if (begun) queues.answered(begun)
+    queues.clear(emptied)
+    expect(routesOf(send())).toEqual(['3'])
+  })
 })

@@ -14,7 +14,8 @@ const forgetting = 0.9
  * How many deliveries may wait in memory. Reads are cut by rows, so their number follows the size of the payloads: a
  * payload may have a mebibyte, and a backlog of an hour's transcripts must not take the memory of all the others.
  *
- * It is a brake and no bound: what is in flight has its payload in memory too, up to a window of them.
+ * It is a brake and no bound: four or five of each route may wait whatever their size, and what is in flight has its
+ * payload in memory too, up to a window of them.
  */
 export class ReadBudget {
   readonly #window: number
@@ -34,7 +35,10 @@ export class ReadBudget {
   /** To be told of each read. @param bytes of all its payloads. */
   brought(rows: number, bytes: number): void {
     if (rows === 0) return
-    const known = Number.isFinite(this.#meanBytes) ? this.#meanBytes * forgetting : 0
-    this.#meanBytes = Math.max(1, bytes / rows, known)
+    const mean = Math.max(1, bytes / rows)
+    if (!Number.isFinite(this.#meanBytes)) this.#meanBytes = mean
+    // A read of a single large one says little of what the next will bring.
+    else if (mean > this.#meanBytes) this.#meanBytes += (mean - this.#meanBytes) * Math.min(1, rows / fewestRows)
+    else this.#meanBytes = Math.max(mean, this.#meanBytes * forgetting)
   }
 }

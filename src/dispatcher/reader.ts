@@ -183,10 +183,12 @@ export class Reader {
       else businesses.add(name.slice(0, name.indexOf(':')))
     }
     this.#hinted.clear()
-    // As many as a read can serve: the others are found by the next one, and not cut off by it.
-    const most = Math.max(1, Math.floor(budget.rows / this.#allowance()))
+    // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
+    // beside them, or a backlog would wait for the hints of others to end.
+    let places = Math.max(1, Math.floor(budget.rows / this.#allowance()))
     for (const { businessId } of queues.hungry[kind]) {
-      if (businesses.size >= most) break
+      if (places === 0) break
+      places -= 1
       businesses.add(businessId)
     }
     return businesses
@@ -204,7 +206,7 @@ export class Reader {
       this.#hinted.clear()
       // A sweep that is asked for from now on follows this one.
       this.#sweepDueMs = Number.POSITIVE_INFINITY
-      queues.prune(nowMs - headAgainMs)
+      queues.prune(nowMs - headAgainMs, lease.owned)
     }
     const allowance = this.#allowance()
     const known = businesses ? this.#routesOf(businesses) : [...queues.routes()]

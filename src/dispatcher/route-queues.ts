@@ -74,13 +74,14 @@ export class RouteQueues {
 
   /**
    * Forgets routes that have been quiet since `beforeMs` and are in no trouble; they are read from their head again. One
-   * that failed stays, or failures further apart than this would never open its breaker. One
+   * that failed stays, or failures further apart than this would never open its breaker, as long as its slot is ours. One
    * that is hungry, as by a hint that came before it was quiet, is read first: nothing else takes it out of `hungry`.
    */
-  prune(beforeMs: number): void {
+  prune(beforeMs: number, owned: ReadonlySet<number>): void {
     for (const route of this.#routes.values()) {
       const { first, retry } = route.lanes
-      if (!route.quiet || route.breaker.failing || route.parked || this.#isHungry(route)) continue
+      const inTrouble = owned.has(route.slot) && (route.breaker.failing || route.parked)
+      if (!route.quiet || inTrouble || this.#isHungry(route)) continue
       if (Math.max(first.headReadMs, retry.headReadMs) < beforeMs) this.#routes.delete(route.name)
     }
   }
@@ -116,9 +117,10 @@ export class RouteQueues {
   /** Forgets what waits on a route and where it was read to, but not what is in flight. */
   clear(route: Route): Delivery[] {
     for (const kind of laneKinds) {
-      this.#turns[kind].delete(route)
       this.#heldBack[kind].delete(route)
       this.hungry[kind].delete(route)
+      // It may have been given the place of a doubtful POST that ended: the next one gets it.
+      if (this.#turns[kind].delete(route)) this.#letOneGo(kind)
     }
     return route.clear()
   }
@@ -179,6 +181,8 @@ export class RouteQueues {
       route.inFlight += 1
       if (kind === 'retry') route.retriesInFlight += 1
       this.#countDoubtful(route)
+      // A place that it had been given and did not need after all.
+      if (!doubtful && this.#doubtful < this.#parts.mostDoubtful) this.#letOneGo(kind)
       if (lane.waiting.size > 0) turns.add(route)
       if ((lane.hasMore || lane.hinted) && lane.waiting.size <= lane.lowWater) this.hungry[kind].add(route)
       return { kind, route, delivery }
