@@ -15,8 +15,11 @@ import { readDueOfBusinesses, readDueOfSlots } from './sql/read-due.ts'
 
 const busySweepMs = 250
 const idleSweepMs = 1_000
-/** After a sweep of very many routes, rest so many times as long as it took: sweeping is not the main work. */
-const restForSweep = 5
+/**
+ * After a sweep of very many routes, rest so many times as long as it took: sweeping is not the main work. 10,000 routes of
+ * 10 rows each: 9,200/s with 12, 8,300/s with 5.
+ */
+const restForSweep = 12
 const retryMs = 200
 /** How long a read waits that is wanted by name, when the one before it brought nothing new. */
 const nothingNewMs = 5
@@ -24,8 +27,8 @@ const nothingNewMs = 5
 const longestTimerMs = 30_000
 /** An open breaker's row is written a moment after the time of the next probe is known. */
 const rowLagMs = 50
-/** Bounds of what one lane may have waiting in memory. */
-const smallestAllowance = 4
+/** Bounds of what one lane may have waiting in memory. With 10,000 lanes 4 instead of 2 are 415 MB instead of 320. */
+const smallestAllowance = 2
 const largestAllowance = 512
 
 /** A payload is never looked into: as bytes it is ready to be sent, and no garbage collection copies it. */
@@ -132,9 +135,10 @@ export class Reader {
         await this.#rest(retryMs)
         continue
       }
-      const businesses = performance.now() >= this.#sweepDueMs ? null : this.#takeWanted()
+      const allowance = this.#allowance()
+      const businesses = performance.now() >= this.#sweepDueMs ? null : this.#takeWanted(allowance)
       if (businesses === null || businesses.size > 0) {
-        const taken = await this.#read(businesses).catch((err: unknown) => {
+        const taken = await this.#read(businesses, allowance).catch((err: unknown) => {
           log.warn({ event: 'read.failed', err }, 'due deliveries could not be read')
           this.#sweepDueMs = 0
           return this.#rest(retryMs)
@@ -173,7 +177,7 @@ export class Reader {
    * enough waits until it has not: each read brings again what is pending in memory. With 2,500 events/s, read at each
    * hint, a row was read six times, and half a second passed before it was sent.
    */
-  #takeWanted(): Set<string> {
+  #takeWanted(allowance: number): Set<string> {
     const { queues, kind, budget } = this.#parts
     const businesses = new Set<string>()
     for (const name of this.#hinted) {
@@ -185,7 +189,7 @@ export class Reader {
     this.#hinted.clear()
     // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
     // beside them, or a backlog would wait for the hints of others to end.
-    let places = Math.max(1, Math.floor(budget.rows / this.#allowance()))
+    let places = Math.max(1, Math.floor(budget.rows / allowance))
     for (const { businessId } of queues.hungry[kind]) {
       if (places === 0) break
       places -= 1
@@ -196,9 +200,10 @@ export class Reader {
 
   /**
    * @param businesses `null`: sweep all routes.
+   * @param allowance how many deliveries of one lane may wait in memory.
    * @returns how many deliveries were new.
    */
-  async #read(businesses: ReadonlySet<string> | null): Promise<number> {
+  async #read(businesses: ReadonlySet<string> | null, allowance: number): Promise<number> {
     const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
@@ -208,7 +213,6 @@ export class Reader {
       this.#sweepDueMs = Number.POSITIVE_INFINITY
       queues.prune(nowMs - headAgainMs, lease.owned)
     }
-    const allowance = this.#allowance()
     const known = businesses ? this.#routesOf(businesses) : [...queues.routes()]
     const plan = planRead(known, {
       kind,
