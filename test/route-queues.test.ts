@@ -115,7 +115,7 @@ test('a route that fails has no place of its own, and leaves those of others', (
   const [failing, other] = ['1', '2'].map((business) => queues.route(business, 'inbound')) as [Route, Route]
   fill(queues, failing, 'first', 100)
   const begun = queues.next(0)
-  failing.failed = true
+  failing.breaker.failed('HTTP 500', false, 0)
   if (begun) queues.answered(begun)
   let sent = 0
   while (queues.next(0) !== null) sent += 1
@@ -170,7 +170,7 @@ describe('the place of a doubtful POST that ended', () => {
     const both = send()
     add('2', 'first', 2)
     const own = send()
-    add('3', kind, 1).failed = true
+    add('3', kind, 1).breaker.failed('HTTP 500', false, 0)
     expect(send()).toEqual([])
     // The window is full: nobody has a turn until all have answered.
     for (const turn of [...own, ...both]) queues.answered(turn)

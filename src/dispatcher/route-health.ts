@@ -57,8 +57,7 @@ export class RouteHealth {
 
   /** @param probe whether it was sent while the breaker was open. */
   answered(route: Route, result: PostResult, probe: boolean, nowMs: number): void {
-    route.failed = result.result !== 'ok'
-    if (probe) this.#countProbe(route, route.failed)
+    if (probe) this.#countProbe(route, result.result !== 'ok')
     if (result.result === 'ok') {
       route.ramp.succeeded()
       this.#apply(route, route.breaker.succeeded(), nowMs)

@@ -138,7 +138,7 @@ export class RouteQueues {
 
   /** @returns by how much there are more. */
   #countDoubtful(route: Route): number {
-    const hasOwnPlace = !route.failed && route.inFlight > route.retriesInFlight
+    const hasOwnPlace = !route.breaker.failing && route.inFlight > route.retriesInFlight
     const doubtful = route.inFlight - (hasOwnPlace ? 1 : 0)
     const change = doubtful - route.doubtful
     route.doubtful = doubtful
@@ -167,7 +167,7 @@ export class RouteQueues {
       turns.delete(route)
       const lane = route.lanes[kind]
       const [delivery] = lane.waiting
-      const doubtful = kind === 'retry' || route.failed || route.inFlight > route.retriesInFlight
+      const doubtful = kind === 'retry' || route.breaker.failing || route.inFlight > route.retriesInFlight
       if (delivery && doubtful && this.#doubtful >= this.#parts.mostDoubtful) {
         this.#heldBack[kind].add(route)
         continue

@@ -43,8 +43,6 @@ export class Route {
   retriesInFlight = 0
   /** How many of those in flight count as doubtful (see `RouteQueues`). */
   doubtful = 0
-  /** The last attempt failed. */
-  failed = false
   /** Nothing is sent, and nothing of it kept in memory. */
   parked = false
   /** `health_version` of the row as it is known here. */
