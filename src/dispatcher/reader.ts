@@ -88,9 +88,10 @@ export class Reader {
     if (names.length === 0) this.sweepNow()
     for (const name of names) {
       const [, businessId = '', direction] = /^(\d{1,19}):(inbound|outbound)$/.exec(name) ?? []
-      if (direction !== undefined && this.#isOurs(businessId)) this.#hinted.add(name)
+      if (direction === undefined || !this.#isOurs(businessId)) continue
+      this.#hinted.add(name)
+      this.#wake()
     }
-    this.#wake()
   }
 
   /** Something of this business will be due: short waits are kept to the moment, longer ones are found by the sweep. */
@@ -174,8 +175,8 @@ export class Reader {
 
   /**
    * What was hinted at, and what has more to read and has sent most of what was read of it. A hint for a lane that has
-   * enough waits until it has not: each read brings again what is pending in memory. With 2,500 events/s, read at each
-   * hint, a row was read six times, and half a second passed before it was sent.
+   * enough waits until it has not: reads of more routes at once cost less. With 6,000 events/s p50 was 6 to 9 ms so, and 8
+   * to 10 when each hint was read at once.
    */
   #takeWanted(allowance: number): Set<string> {
     const { queues, kind, budget } = this.#parts
