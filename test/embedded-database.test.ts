@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { startEmbeddedDatabase } from '../src/database/embedded.ts'
 
 /** What a process was started with, as any user of the machine reads it; environments only its own user. */
@@ -18,10 +18,8 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const directory = mkdtempSync(join(tmpdir(), 'callbox-embedded-'))
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-    process.env['OPENAI_API_KEY'] = 'sk-embedded-must-not-see'
-    onTestFinished(() => {
-      delete process.env['OPENAI_API_KEY']
-    })
+    vi.stubEnv('OPENAI_API_KEY', 'sk-embedded-must-not-see')
+    onTestFinished(() => void vi.unstubAllEnvs())
     const password = 'correct-horse-battery'
     const server = await startEmbeddedDatabase({ directory: join(directory, 'pg'), port: 0, password, settings: [] })
     onTestFinished(() => server.stop())

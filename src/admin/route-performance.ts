@@ -48,8 +48,8 @@ const read = `
   group by r.business_id, r.direction`
 
 /**
- * Judges routes by the last attempts of each of their 200 newest deliveries that were tried, as far as those are among the 50,000 newest
- * of all.
+ * Judges routes by the last attempts of each of their 200 newest deliveries that were tried, as far as those are among
+ * the 50,000 newest of all.
  */
 export async function routePerformance(
   knex: Knex,

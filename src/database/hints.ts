@@ -7,7 +7,7 @@ const channel = 'callbox_outbox'
 /** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
 const longestPayload = 7_900
 const heartbeatMs = 5_000
-/** At the most; in milliseconds. */
+/** A slow database delays the next hints by no more than this, in milliseconds. */
 const longestRestMs = 20
 
 /** The name of a route in a hint. */

@@ -231,7 +231,7 @@ class Dispatcher implements RunningDispatcher {
     let drained = false
     for (const { delivery, outcome } of batch) {
       if (outcome.status === 'pending') this.#readers[1]?.dueLater(delivery.businessId, outcome.waitMs)
-      drained ||= this.#draining.size > 0 && this.#isDrained(slotOf(delivery.businessId))
+      drained ||= this.#draining.size > 0 && this.#isDrained(delivery.route.slot)
     }
     if (drained) this.#lease.nudge()
     if (this.#unsettled === 0) this.#emptied()

@@ -14,8 +14,8 @@ const forgetting = 0.9
  * How many deliveries may wait in memory. Reads are cut by rows, so their number follows the size of the payloads: a
  * payload may have a mebibyte, and a backlog of an hour's transcripts must not take the memory of all the others.
  *
- * It is a brake and no bound: four or five of each route may wait whatever their size, and what is in flight has its
- * payload in memory too, up to a window of them.
+ * It is a brake and no bound: some of each route may wait whatever their size (`smallestAllowance`), and what is in
+ * flight has its payload in memory too, up to a window of them.
  */
 export class ReadBudget {
   readonly #window: number

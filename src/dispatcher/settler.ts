@@ -52,13 +52,13 @@ const longestRetryMs = 1_000
  */
 export class Settler {
   readonly #pool: pg.Pool
+  readonly #planned = new PlannedStatement(settleDeliveries)
   readonly #acknowledged: Acknowledged
   readonly #log: Logger
   #queue: Settlement[] = []
   #underWay = 0
   #timer: NodeJS.Immediate | NodeJS.Timeout | null = null
   #gaveUp = false
-  readonly #planned = new PlannedStatement(settleDeliveries)
   #settledSoFar = 0
 
   constructor(pool: pg.Pool, acknowledged: Acknowledged, log: Logger) {

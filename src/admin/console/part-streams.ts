@@ -41,9 +41,9 @@ export class PartStreams {
         'Retry-After': '30',
       })
     }
-    // A proxy that gathers what it passes on would hold events back; nginx is told so by this header.
     // Who went away while the session was looked up would never be told of as closed again.
     if (response.destroyed) return
+    // A proxy that gathers what it passes on would hold events back; nginx is told so by this header.
     response.type('text/event-stream').set('X-Accel-Buffering', 'no').flushHeaders()
     const end = setTimeout(() => response.end('event: over\ndata: over\n\n'), Math.max(0, endsAt - Date.now()))
     response.once('close', () => {

@@ -9,8 +9,8 @@ import type { OperationParts } from './operation-parts.ts'
  * Creates or changes a business.
  *
  * @param seen the `updated_at` of what the change was made for; `null`: whatever it is now.
- * @throws {Problem} 409 naming each phone number that another business has, or when it was changed since `seen`; 503 when the database is sealed with a newer
- *   `SECRETS_KEY` than this process has.
+ * @throws {Problem} 409 naming each phone number that another business has, or when it was changed since `seen`; 503 when
+ *   the database is sealed with a newer `SECRETS_KEY` than this process has.
  */
 export async function changeBusiness(
   { knex, sealer, hints, log }: Pick<OperationParts, 'knex' | 'sealer' | 'hints' | 'log'>,
