@@ -1,74 +1,91 @@
-import type pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Endpoints } from '../src/dispatcher/endpoints.ts'
-import { HeldDeliveries } from '../src/dispatcher/held-deliveries.ts'
 import type { DueRow } from '../src/dispatcher/intake.ts'
-import type { Lease } from '../src/dispatcher/lease.ts'
-import { ReadBudget } from '../src/dispatcher/read-budget.ts'
-import { Reader } from '../src/dispatcher/reader.ts'
-import type { RouteHealth } from '../src/dispatcher/route-health.ts'
-import { RouteQueues } from '../src/dispatcher/route-queues.ts'
-import { createLogger } from '../src/telemetry/logger.ts'
+import { dueRow, type ReadAsked, readerStand } from './helpers/reader-stand.ts'
 
-const row = (id: number): DueRow => ({
-  ...{ business_id: '1', direction: 'inbound', revision: 1, state: 'active', health_version: 0, probes: 0 },
-  ...{ failing_for_ms: null, id: String(id), call_sid: 'CA1', event_type: 'call.completed', version: 0 },
-  ...{ attempt_count: 0, step: 0, requeued: false, created_ms: 0, payload: Buffer.from('{}') },
-  due_text: `2026-01-01 00:00:00.${String(id).padStart(6, '0')}`,
-})
-
-// The database is a stand-in: what is told is which reads the reader asks for when each answer finds new hints waiting.
 test.each([1_700, 65_536])(
   'a backlog is read on while hints for others come with every read; payloads of %d bytes',
-  async (bytes) => {
-    const held = new HeldDeliveries()
-    const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 1_000, onReady: () => undefined })
-    const lease = { owned: new Set(Array.from({ length: 64 }, (_, slot) => slot)), maySend: () => true }
-    const health = { adopt: () => undefined }
-    const endpoints = { refresh: async () => false }
-    const budget = new ReadBudget(256)
-    budget.brought(1_000, 1_000 * bytes)
+  async (payloadBytes) => {
     let [rows, others, hintedReads, ofBacklog] = [0, 1, 0, 0]
     const { promise, resolve } = Promise.withResolvers<void>()
-    const query = async ({
-      values: [, allowance, , , scope],
-    }: {
-      values: [unknown, number, unknown, unknown, unknown]
-    }) => {
-      await new Promise(setImmediate)
-      const isBacklog = !Array.isArray(scope) || scope.includes('1')
-      if (Array.isArray(scope) && scope.some((business) => business !== '1')) {
-        hintedReads += 1
-        if (isBacklog) ofBacklog += 1
-        if (hintedReads === 100) resolve()
-      }
-      reader.hint([1, 2, 3].map((n) => `${others + n}:inbound`))
-      others += 3
-      return { rows: isBacklog && rows < 900_000 ? Array.from({ length: allowance }, () => row(++rows)) : [] }
-    }
-    const onRead = (): void => {
-      for (let turn = queues.next(0); turn !== null; turn = queues.next(0)) {
-        queues.answered(turn)
-        held.settled([turn.delivery])
-      }
-    }
-    const stand = { lease: lease as Partial<Lease> as Lease, pool: { query } as Partial<pg.Pool> as pg.Pool }
-    const parts = {
-      held,
-      queues,
-      budget,
-      draining: new Set<number>(),
-      log: createLogger('silent', 'dispatcher'),
-      onRead,
-    }
-    const reader = new Reader({
-      ...{ kind: 'first', ...stand, ...parts },
-      health: health as Partial<RouteHealth> as RouteHealth,
-      endpoints: endpoints as Partial<Endpoints> as Endpoints,
-    })
+    const { reader, sendOne } = readerStand(
+      ({ businesses, allowance }) => {
+        const isBacklog = businesses === null || businesses.includes('1')
+        if (businesses?.some((business) => business !== '1')) {
+          hintedReads += 1
+          if (isBacklog) ofBacklog += 1
+          if (hintedReads === 100) resolve()
+        }
+        reader.hint([1, 2, 3].map((n) => `${others + n}:inbound`))
+        others += 3
+        return isBacklog && rows < 900_000 ? Array.from({ length: allowance }, () => dueRow(1, ++rows)) : []
+      },
+      {
+        payloadBytes,
+        onRead: () =>
+          void (() => {
+            while (sendOne() !== null);
+          })(),
+      },
+    )
     onTestFinished(() => reader.stop())
     reader.start()
     await promise
     expect(ofBacklog).toBeGreaterThan(50)
   },
 )
+
+/** What a table says in which each of so many routes has rows without end. */
+function endlessRows(routes: number): (asked: ReadAsked) => DueRow[] {
+  let rows = 0
+  return ({ businesses, after, allowance, most }) => {
+    const asked = businesses?.map(Number) ?? Array.from({ length: routes - after }, (_, n) => after + n + 1)
+    return asked
+      .slice(0, Math.ceil(most / allowance))
+      .flatMap((business) => Array.from({ length: allowance }, () => dueRow(business, ++rows)))
+      .slice(0, most)
+  }
+}
+
+test('of very many routes with a backlog few have something in memory at once, and each has its turn', async () => {
+  const routes = 5_000
+  const { reader, queues, sendOne } = readerStand(endlessRows(routes))
+  onTestFinished(() => reader.stop())
+  reader.start()
+  const served = new Set<string>()
+  let mostReady = 0
+  while (served.size < routes) {
+    for (let sent = 0; sent < 20; sent += 1) served.add(sendOne() ?? '1')
+    reader.wakeIfHungry()
+    await new Promise(setImmediate)
+    mostReady = Math.max(mostReady, queues.ready('first'))
+  }
+  expect(mostReady).toBeLessThan(routes / 2)
+})
+
+test('a backlog has its share beside many routes that always have something to send', async () => {
+  const busy = 400
+  const backlog = '1000'
+  let rows = 0
+  const { reader, queues, sendOne } = readerStand(({ businesses, allowance }) => {
+    const asked = businesses ?? []
+    return asked.flatMap((business) =>
+      Array.from({ length: business === backlog ? allowance : 2 }, () => dueRow(Number(business), ++rows)),
+    )
+  })
+  onTestFinished(() => reader.stop())
+  reader.start()
+  const sent = { ofBacklog: 0, ofOthers: 0 }
+  while (sent.ofOthers < busy * 100) {
+    for (let turn = 0; turn < 20; turn += 1) {
+      const business = sendOne()
+      if (business === backlog) sent.ofBacklog += 1
+      else if (business !== null) sent.ofOthers += 1
+    }
+    reader.hint(Array.from({ length: busy }, (_, n) => `${n + 1}:inbound`))
+    // Its one hint, when the others are in memory.
+    if (sent.ofBacklog === 0 && queues.ready('first') >= busy) reader.hint([`${backlog}:inbound`])
+    reader.wakeIfHungry()
+    await new Promise(setImmediate)
+  }
+  expect(sent.ofBacklog).toBeGreaterThan(50)
+})

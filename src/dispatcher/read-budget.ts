@@ -32,6 +32,11 @@ export class ReadBudget {
     return Math.max(Math.min(this.#window, fewestRows), Math.min(this.#window * waitingShare, fitting))
   }
 
+  /** How many routes with something to send are enough, and how many a read brings more of. */
+  get routes(): number {
+    return Math.ceil(this.#window / 2)
+  }
+
   /** To be told of each read. @param bytes of all its payloads. */
   brought(rows: number, bytes: number): void {
     if (rows === 0) return

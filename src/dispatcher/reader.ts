@@ -64,6 +64,8 @@ export class Reader {
   readonly #hinted = new Set<string>()
   readonly #lostDuringRead = new Set<number>()
   #sweepAfter = '0'
+  /** How many will have been sent when all are that may have been in memory. */
+  #roundEnds = 0
   #sweepDueMs = 0
   #stopped = false
   #wake: () => void = () => undefined
@@ -104,9 +106,10 @@ export class Reader {
     this.dueLater(businessId, inMs === 0 ? 0 : inMs + rowLagMs + probeHeadStartMs[this.#parts.kind])
   }
 
-  /** Some lane has little left in memory. */
+  /** Little is ready to be sent, or some lane's share of it is due, and there is more to read. */
   wakeIfHungry(): void {
-    if (this.#parts.queues.hungry[this.#parts.kind].size > 0) this.#wake()
+    const hasMore = this.#isMidSweep() || this.#parts.queues.hungry[this.#parts.kind].size > 0
+    if (hasMore && this.#isTimeForMore()) this.#wake()
   }
 
   sweepNow(): void {
@@ -137,7 +140,7 @@ export class Reader {
         continue
       }
       const allowance = this.#allowance()
-      const businesses = performance.now() >= this.#sweepDueMs ? null : this.#takeWanted(allowance)
+      const businesses = this.#isSweepDue() ? null : this.#takeWanted(allowance)
       if (businesses === null || businesses.size > 0) {
         const taken = await this.#read(businesses, allowance).catch((err: unknown) => {
           log.warn({ event: 'read.failed', err }, 'due deliveries could not be read')
@@ -152,6 +155,24 @@ export class Reader {
     }
   }
 
+  #isSweepDue(): boolean {
+    return performance.now() >= this.#sweepDueMs || (this.#isMidSweep() && this.#isTimeForMore())
+  }
+
+  #isMidSweep(): boolean {
+    return this.#sweepAfter !== '0'
+  }
+
+  /**
+   * Of very many routes not all have something in memory at once: more is read when few of those that have are left, or
+   * when these have sent what they had, since the others take turns with them. 10,000 routes of 10 rows, against 100 of
+   * 1,000: 0.79 of the throughput and 320 MB when all were kept filled, 0.9 and 240 MB so.
+   */
+  #isTimeForMore(): boolean {
+    const { queues, kind, budget } = this.#parts
+    return queues.ready(kind) < budget.routes || queues.sent(kind) >= this.#roundEnds
+  }
+
   async #rest(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms)
@@ -163,13 +184,20 @@ export class Reader {
     this.#wake = () => undefined
   }
 
-  /** How many deliveries of one lane may wait in memory: an equal share for each lane that has any. */
+  /**
+   * How many deliveries of one lane may wait in memory: an equal share for each lane that has any, and for those that a
+   * read brings more of.
+   */
   #allowance(): number {
     const { queues, kind, budget } = this.#parts
-    let lanes = 0
-    for (const { lanes: laneOf } of queues.routes())
-      if (laneOf[kind].hasMore || laneOf[kind].waiting.size > 0) lanes += 1
-    const share = Math.floor(budget.rows / Math.max(1, lanes))
+    let filled = 0
+    let empty = 0
+    for (const { lanes } of queues.routes()) {
+      const { waiting, hasMore } = lanes[kind]
+      if (waiting.size > 0) filled += 1
+      else if (hasMore) empty += 1
+    }
+    const share = Math.floor(budget.rows / Math.max(1, filled + Math.min(empty, budget.routes)))
     return Math.max(smallestAllowance, Math.min(largestAllowance, share))
   }
 
@@ -190,7 +218,7 @@ export class Reader {
     this.#hinted.clear()
     // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
     // beside them, or a backlog would wait for the hints of others to end.
-    let places = Math.max(1, Math.floor(budget.rows / allowance))
+    let places = this.#isTimeForMore() ? Math.max(1, Math.min(budget.routes, Math.floor(budget.rows / allowance))) : 0
     for (const { businessId } of queues.hungry[kind]) {
       if (places === 0) break
       places -= 1
@@ -208,6 +236,7 @@ export class Reader {
     const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
+    const startsRound = this.#isTimeForMore()
     if (businesses === null) {
       this.#hinted.clear()
       // A sweep that is asked for from now on follows this one.
@@ -244,6 +273,8 @@ export class Reader {
       for (const route of plan.fromHead) if (!cut || isReached(route, cut)) route.lanes[kind].headReadMs = nowMs
       if (cut && businesses) this.#hintAgain(businesses, cut.business_id)
       taken = takeRows(this.#parts, rows, plan, { allowance, cut, lost: this.#lostDuringRead })
+      if (startsRound)
+        this.#roundEnds = queues.sent(kind) + Math.max(budget.rows, queues.ready(kind) * smallestAllowance)
       if (businesses === null) this.#planSweep(cut, performance.now() - nowMs)
     } finally {
       held.readEnded(read)
@@ -268,12 +299,12 @@ export class Reader {
     return routes
   }
 
-  /** A sweep that was cut goes on after the business where it was cut; else the next one begins anew, later. */
+  /** A sweep that was cut goes on after the business where it was cut, when it is time; else one begins anew, later. */
   #planSweep(cut: DueRow | undefined, tookMs: number): void {
     const startedInTheMiddle = this.#sweepAfter !== '0'
     this.#sweepAfter = cut?.business_id ?? '0'
     const restMs = Math.max(!this.#parts.held.empty ? busySweepMs : idleSweepMs, tookMs * restForSweep)
-    const nextMs = performance.now() + (cut || startedInTheMiddle ? 0 : restMs)
+    const nextMs = performance.now() + (cut ? busySweepMs : startedInTheMiddle ? 0 : restMs)
     this.#sweepDueMs = Math.min(this.#sweepDueMs, nextMs)
   }
 }

@@ -38,7 +38,7 @@ export class RouteQueues {
   readonly #heldBack: Record<LaneKind, Set<Route>> = { first: new Set(), retry: new Set() }
   /** Routes that have little left in memory and more in the table. */
   readonly hungry: Readonly<Record<LaneKind, Set<Route>>> = { first: new Set(), retry: new Set() }
-  #turn = 0
+  readonly #sent: Record<LaneKind, number> = { first: 0, retry: 0 }
   #doubtful = 0
 
   constructor(parts: QueueParts) {
@@ -47,6 +47,16 @@ export class RouteQueues {
 
   routes(): Iterable<Route> {
     return this.#routes.values()
+  }
+
+  /** How many routes may have something to send. */
+  ready(kind: LaneKind): number {
+    return this.#turns[kind].size
+  }
+
+  /** How many were sent so far. */
+  sent(kind: LaneKind): number {
+    return this.#sent[kind]
   }
 
   find(businessId: string, direction: Direction): Route | undefined {
@@ -96,12 +106,13 @@ export class RouteQueues {
    * one turn in four.
    */
   next(nowMs: number): Turn | null {
-    const retriesFirst = this.#turn % retryTurn === retryTurn - 1
+    const { first, retry } = this.#sent
+    // Only what is sent counts: looks in vain keep step with a rate, and would give one lane every turn.
+    const retriesFirst = (first + retry) % retryTurn === retryTurn - 1
     const turn = retriesFirst
       ? (this.#take('retry', nowMs) ?? this.#take('first', nowMs))
       : (this.#take('first', nowMs) ?? this.#take('retry', nowMs))
-    // Only what is sent counts: looks in vain keep step with a rate, and would give one lane every turn.
-    if (turn) this.#turn += 1
+    if (turn) this.#sent[turn.kind] += 1
     return turn
   }
 
