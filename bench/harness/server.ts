@@ -2,8 +2,9 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/database/embedded.ts'
+import { embeddedSettings } from '../../src/database/embedded-settings.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { embeddedSettings } from '../../src/database/open.ts'
+
 import { BenchDatabase } from './database.ts'
 import { postgresCpuMs } from './postgres-cpu.ts'
 import { statementCostSettings, writeStatementCosts } from './statement-costs.ts'
@@ -32,7 +33,7 @@ export class BenchServer {
   static async start(profileInto: string | null): Promise<BenchServer> {
     const home = fileURLToPath(new URL(`../../.callbox/bench-${process.pid}/`, import.meta.url))
     mkdirSync(home, { recursive: true })
-    const settings = [...embeddedSettings, ...(profileInto === null ? [] : statementCostSettings)]
+    const settings = [...embeddedSettings(), ...(profileInto === null ? [] : statementCostSettings)]
     const server = await startEmbeddedDatabase({ directory: `${home}postgres`, port: 0, password: 'bench', settings })
     const admin = new pg.Client(server.url)
     await admin.connect()

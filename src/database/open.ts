@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type AdminToken, type Config, ConfigError } from '../config.ts'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from './embedded.ts'
+import { embeddedSettings } from './embedded-settings.ts'
 import { keepGeneratedSecrets } from './generated-secrets.ts'
 
 export interface OpenedDatabase {
@@ -10,12 +11,6 @@ export interface OpenedDatabase {
   /** `null`: `DATABASE_URL` names a server that somebody else runs. */
   embedded: EmbeddedDatabase | null
 }
-
-/**
- * Settings of the embedded PostgreSQL that differ from its defaults: memory that a small machine has, and room for a
- * backlog's WAL between two checkpoints.
- */
-export const embeddedSettings = ['max_connections=200', 'shared_buffers=256MB', 'max_wal_size=4GB']
 
 /**
  * The database that the settings name: the given server, or the embedded one, started, migrated and with the secrets
@@ -39,7 +34,7 @@ export async function openDatabase(config: Config, alone: boolean): Promise<Open
     directory: join(config.home, 'postgres'),
     port: 0,
     password: secrets.databasePassword,
-    settings: embeddedSettings,
+    settings: embeddedSettings(),
   })
   try {
     // With pg-boss behind it: a process that does not migrate is spared it.

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/database/embedded.ts'
+import { embeddedSettings } from '../../src/database/embedded-settings.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { embeddedSettings } from '../../src/database/open.ts'
 
 /** A PostgreSQL of the run's own, with durable commits, that may be stopped at once and started again. */
 export class ChaosDatabase {
@@ -47,6 +47,6 @@ function startIn(directory: string, port: number): Promise<EmbeddedDatabase> {
     directory: join(directory, 'pg'),
     port,
     password: 'chaos-password',
-    settings: embeddedSettings,
+    settings: embeddedSettings(),
   })
 }
