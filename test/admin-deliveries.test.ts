@@ -187,8 +187,8 @@ describe('the list, when 100,000 others are newer', () => {
     }
     await database.pool.query(`update webhook_outbox set created_at = '2024-01-01T00:00:00Z' where business_id = 90`)
     await database.pool.query(
-      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
-       select 91, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'delivered', now(),
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload, status, finished_at, created_at)
+       select 91, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 91 % 64, '{}', 'delivered', now(),
               timestamptz '2024-02-01T00:00:00Z' + n * interval '1 second'
        from generate_series(1, 100010) n`,
     )

@@ -165,8 +165,8 @@ test('what is enqueued after the order is not walked', async () => {
 /** More than a page, of which every 10th has failed; all of one microsecond, so that only their ids tell them apart. */
 const fillPages = () =>
   query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
-     select 1 + n % 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}',
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload, status, finished_at, created_at)
+     select 1 + n % 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1 + n % 3, '{}',
             case when n % 10 = 0 then 'failed' else 'delivered' end, now(), '2025-06-06T06:06:06.123456Z'
      from generate_series(1, $1::integer) n`,
     [2 * pageSize + 10],
@@ -211,8 +211,8 @@ test('beyond its bounds a count is an estimate, and says so', async () => {
 /** 1,200 that have failed, in the order of their numbers. */
 const fillFailed = () =>
   query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, status, finished_at, created_at)
-     select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', 'failed', now(),
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload, status, finished_at, created_at)
+     select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1, '{}', 'failed', now(),
             timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
      from generate_series(1, 1200) n`,
   )

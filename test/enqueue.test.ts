@@ -36,6 +36,13 @@ describe('callbox_enqueue', () => {
     expect(ids.size).toBe(4)
   })
 
+  test("its slot is its route's, of a new route and of a known one", async () => {
+    for (const call of ['CA1', 'CA2'])
+      await database.pool.query(enqueue, [333, call, 'call.completed', 'inbound', '{}'])
+    const { rows } = await database.pool.query('select slot from webhook_outbox where business_id = 333')
+    expect(rows).toEqual([{ slot: 13 }, { slot: 13 }])
+  })
+
   test('a rolled-back one leaves nothing', async () => {
     const before = await count()
     const client = await database.pool.connect()

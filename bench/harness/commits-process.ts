@@ -22,8 +22,8 @@ const warmUpMs = 300
 const statements = {
   enqueue: `select callbox_enqueue($1, $2, 'call.completed', 'inbound', $3::json)`,
   insert: `
-    insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
-    values ($1, $4, $2, 'call.completed', 'inbound', $3::json)`,
+    insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload)
+    values ($1, $4, $2, 'call.completed', 'inbound', $5, $3::json)`,
 }
 
 serve<CommitMethods>({
@@ -38,7 +38,7 @@ serve<CommitMethods>({
         const callSid = `CA${randomUUID().replaceAll('-', '')}`
         const business = businesses[turn % businesses.length] ?? 1
         const values = [business, callSid, payload]
-        if (by === 'insert') values.push(deliveryId(business, callSid))
+        if (by === 'insert') values.push(deliveryId(business, callSid), business % 64)
         await client.query({ name: by, text: statements[by], values })
         const nowMs = performance.now()
         if (nowMs >= beginMs && nowMs < endMs) commits += 1

@@ -16,9 +16,9 @@ export async function fillOutbox(
   directions: readonly Direction[] = ['inbound'],
 ): Promise<void> {
   await database.pool.query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload)
      select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-            direction, $4::json
+            direction, business_id % 64, $4::json
      from generate_series(1, $2::integer) as n
      cross join unnest($1::bigint[]) as b (business_id)
      cross join unnest($5::text[]) as d (direction)
@@ -37,11 +37,11 @@ export async function fillDelivered(
   await database.pool.query(
     `with delivered as (
        insert into webhook_outbox (
-         business_id, id, call_sid, event_type, direction, payload,
+         business_id, id, call_sid, event_type, direction, slot, payload,
          status, version, attempt_count, created_at, due_at, finished_at
        )
        select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-              'inbound', $4::json, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
+              'inbound', business_id % 64, $4::json, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
        cross join lateral (

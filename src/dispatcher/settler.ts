@@ -5,7 +5,7 @@ import type { Delivery } from './delivery.ts'
 import type { PostResult } from './post.ts'
 import type { Outcome } from './retry-policy.ts'
 import { settleParameters } from './settle-parameters.ts'
-import { settleDeliveries } from './sql/settle.ts'
+import { settleAgain, settleDeliveries } from './sql/settle.ts'
 
 export interface Attempt {
   id: string
@@ -98,15 +98,17 @@ export class Settler {
     })
   }
 
-  async #settle(batch: Settlement[]): Promise<void> {
+  /** @param repeated it may have been committed already, unheard. */
+  async #settle(batch: Settlement[], repeated = false): Promise<void> {
     let waitMs = firstRetryMs
     while (!this.#gaveUp) {
       let changed: Set<string>
       try {
-        changed = await this.#write(settleParameters(batch))
+        changed = await this.#write(settleParameters(batch), repeated)
         this.#settledSoFar += changed.size
       } catch (error) {
-        if (isRejectedData(error)) return this.#isolate(batch, error)
+        if (isRejectedData(error)) return this.#isolate(batch, error, repeated)
+        repeated = true
         this.#log.warn({ event: 'settle.repeated', err: error, results: batch.length }, 'results wait for the database')
         await new Promise((resolve) => setTimeout(resolve, waitMs))
         waitMs = Math.min(waitMs * 2, longestRetryMs)
@@ -118,21 +120,21 @@ export class Settler {
   }
 
   /** @returns the ids of the deliveries that it changed. */
-  async #write(parameters: unknown[]): Promise<Set<string>> {
+  async #write(parameters: unknown[], repeated: boolean): Promise<Set<string>> {
     const rows =
-      this.#settledSoFar < plannedFrom
-        ? (await this.#pool.query<{ id: string }>(settleDeliveries, parameters)).rows
+      repeated || this.#settledSoFar < plannedFrom
+        ? (await this.#pool.query<{ id: string }>(repeated ? settleAgain : settleDeliveries, parameters)).rows
         : await this.#planned.run<{ id: string }>(this.#pool, parameters)
     return new Set(rows.map(({ id }) => id))
   }
 
-  async #isolate(batch: Settlement[], error: unknown): Promise<void> {
+  async #isolate(batch: Settlement[], error: unknown, repeated: boolean): Promise<void> {
     const [only] = batch
     if (only === undefined) return
     if (batch.length > 1) {
       const half = Math.ceil(batch.length / 2)
-      await this.#settle(batch.slice(0, half))
-      return this.#settle(batch.slice(half))
+      await this.#settle(batch.slice(0, half), repeated)
+      return this.#settle(batch.slice(half), repeated)
     }
     if (only.attempt === null || only.attempt.result.error === unrecordable) throw error
     this.#log.error(
@@ -140,7 +142,7 @@ export class Settler {
       'an answer cannot be stored',
     )
     const result = { ...only.attempt.result, error: unrecordable, excerpt: null }
-    await this.#settle([{ ...only, attempt: { ...only.attempt, result } }])
+    await this.#settle([{ ...only, attempt: { ...only.attempt, result } }], repeated)
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * The update is the fence: it changes a delivery only while it is pending at the version that was read. The attempts go
  * in regardless, under ids that were made before sending: what was sent is on record even when the lease was lost, and
- * the statement may be repeated when its commit was not heard.
+ * the statement may be repeated when its commit was not heard. Only a repetition minds what is there already: looking for
+ * it costs PostgreSQL 2 of 46 µs an attempt.
  *
  * `not in` says the same as `status = 'pending'`, which the index of what is due would answer to: wherever statistics
  * say that little is pending, PostgreSQL 18 reads all of that index instead of the key (400,000 pending, a batch of 300:
@@ -11,7 +12,7 @@
  *
  * Returns the deliveries that it changed.
  */
-export const settleDeliveries = `
+const settle = (onConflict: string): string => `
   with settled as (
     select *
     from unnest(
@@ -30,7 +31,7 @@ export const settleDeliveries = `
            status_code, error, response_excerpt
     from settled
     where attempt_id is not null
-    on conflict do nothing
+    ${onConflict}
   )
   update webhook_outbox o
   set version = o.version + 1,
@@ -46,3 +47,7 @@ export const settleDeliveries = `
     and o.status not in ('delivered', 'failed', 'skipped')
     and o.version = s.version
   returning o.id`
+
+export const settleDeliveries = settle('')
+
+export const settleAgain = settle('on conflict do nothing')
