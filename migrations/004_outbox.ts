@@ -55,7 +55,9 @@ export async function up(knex: Knex): Promise<void> {
     comment on column webhook_outbox.step is 'waits of the retry schedule used since it last began';
     comment on column webhook_outbox.payload is 'null once retention has taken it';
     create index webhook_outbox_due on webhook_outbox (business_id, direction, due_at) where status = 'pending';
-    create index webhook_outbox_by_age on webhook_outbox (created_at, id);
+    -- Half empty: a settle puts a second entry of its row beside the first. In a full page PostgreSQL would look first which
+    -- entries are dead: 4 of a settle's 40 µs.
+    create index webhook_outbox_by_age on webhook_outbox (created_at, id) with (fillfactor = 50);
     create index webhook_outbox_unsent on webhook_outbox (status, created_at, id, business_id, direction)
       where status in ('failed', 'skipped');
     -- Asked for the very call alone. A settle writes an entry into each of these indexes anew: here it costs 6 µs in a B-tree, 3 so.
