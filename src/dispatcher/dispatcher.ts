@@ -39,6 +39,8 @@ export interface RunningDispatcher {
   stop(): Promise<void>
 }
 
+/** Three settles, the two lanes' reads, and one for the rest; the lease and `LISTEN` have their own. */
+const connections = 6
 /** Of the window, what all but the first POSTs of routes may take (see `RouteQueues`). */
 const doubtfulShare = 0.75
 /** How long a stop waits for the database once the last answer is in, in milliseconds. */
@@ -77,7 +79,7 @@ class Dispatcher implements RunningDispatcher {
   constructor(parts: DispatcherParts) {
     const { config, databaseUrl, directUrl, sealer, host, log } = parts
     this.#parts = parts
-    this.#pool = createPool(databaseUrl, 'callbox dispatcher', 5, log)
+    this.#pool = createPool(databaseUrl, 'callbox dispatcher', connections, log)
     const pool = this.#pool
     const endpoints = new Endpoints(pool, sealer)
     this.#endpoints = endpoints
