@@ -64,8 +64,12 @@ export class Reader {
   readonly #hinted = new Set<string>()
   readonly #lostDuringRead = new Set<number>()
   #sweepAfter = '0'
-  /** How many will have been sent when all are that may have been in memory. */
-  #roundEnds = 0
+  /** The last read was a sweep, or a part of one. */
+  #sweptLast = false
+  /** How many deliveries of one lane may wait in memory. */
+  #allowance = largestAllowance
+  /** How many had been sent when it was last looked whether it is time to read more. */
+  #sentBefore = 0
   #sweepDueMs = 0
   #stopped = false
   #wake: () => void = () => undefined
@@ -106,10 +110,11 @@ export class Reader {
     this.dueLater(businessId, inMs === 0 ? 0 : inMs + rowLagMs + probeHeadStartMs[this.#parts.kind])
   }
 
-  /** Little is ready to be sent, or some lane's share of it is due, and there is more to read. */
+  /** Some lane has little left in memory, and it may be time to read more. */
   wakeIfHungry(): void {
-    const hasMore = this.#isMidSweep() || this.#parts.queues.hungry[this.#parts.kind].size > 0
-    if (hasMore && this.#isTimeForMore()) this.#wake()
+    const { queues, kind, budget } = this.#parts
+    if (queues.hungry[kind].size === 0) return
+    if (queues.turnsOf(kind) < budget.routes || queues.sent(kind) - this.#sentBefore >= budget.routes) this.#wake()
   }
 
   sweepNow(): void {
@@ -120,6 +125,13 @@ export class Reader {
   /** Rows of these slots that a read under way brings belong to somebody else. */
   lost(slots: readonly number[]): void {
     for (const slot of slots) this.#lostDuringRead.add(slot)
+  }
+
+  /** @returns the hints that a sweep from here on answers to. */
+  #takeHints(sweepAfter: string): string[] {
+    const names = [...this.#hinted].filter((name) => compareIds(businessOf(name), sweepAfter) > 0)
+    for (const name of names) this.#hinted.delete(name)
+    return names
   }
 
   #hintBusiness(businessId: string): void {
@@ -139,10 +151,10 @@ export class Reader {
         await this.#rest(retryMs)
         continue
       }
-      const allowance = this.#allowance()
-      const businesses = this.#isSweepDue() ? null : this.#takeWanted(allowance)
+      this.#allowance = this.#shareOfEach()
+      const businesses = this.#whatToRead()
       if (businesses === null || businesses.size > 0) {
-        const taken = await this.#read(businesses, allowance).catch((err: unknown) => {
+        const taken = await this.#read(businesses).catch((err: unknown) => {
           log.warn({ event: 'read.failed', err }, 'due deliveries could not be read')
           this.#sweepDueMs = 0
           return this.#rest(retryMs)
@@ -155,22 +167,22 @@ export class Reader {
     }
   }
 
-  #isSweepDue(): boolean {
-    return performance.now() >= this.#sweepDueMs || (this.#isMidSweep() && this.#isTimeForMore())
-  }
-
-  #isMidSweep(): boolean {
-    return this.#sweepAfter !== '0'
+  /** @returns `null`: a sweep. Between its parts what is wanted by name has its turn. */
+  #whatToRead(): Set<string> | null {
+    const sweepIsDue = performance.now() >= this.#sweepDueMs
+    const wanted = sweepIsDue && !this.#sweptLast ? null : this.#takeWanted()
+    this.#sweptLast = sweepIsDue && (wanted === null || wanted.size === 0)
+    return this.#sweptLast ? null : wanted
   }
 
   /**
-   * Of very many routes not all have something in memory at once: more is read when few of those that have are left, or
-   * when these have sent what they had, since the others take turns with them. 10,000 routes of 10 rows, against 100 of
-   * 1,000: 0.79 of the throughput and 320 MB when all were kept filled, 0.9 and 240 MB so.
+   * Of very many routes not all are kept filled: of those that have more, as many as of the others, and as a window wants.
+   * 10,000 routes of 10 rows, against 100 of 1,000: 0.79 of the throughput when all were kept filled, 0.9 so.
    */
   #isTimeForMore(): boolean {
     const { queues, kind, budget } = this.#parts
-    return queues.ready(kind) < budget.routes || queues.sent(kind) >= this.#roundEnds
+    const { withMore, others } = queues.ready(kind)
+    return withMore < Math.max(budget.routes, others)
   }
 
   async #rest(ms: number): Promise<void> {
@@ -188,7 +200,7 @@ export class Reader {
    * How many deliveries of one lane may wait in memory: an equal share for each lane that has any, and for those that a
    * read brings more of.
    */
-  #allowance(): number {
+  #shareOfEach(): number {
     const { queues, kind, budget } = this.#parts
     let filled = 0
     let empty = 0
@@ -203,22 +215,25 @@ export class Reader {
 
   /**
    * What was hinted at, and what has more to read and has sent most of what was read of it. A hint for a lane that has
-   * enough waits until it has not: reads of more routes at once cost less. With 6,000 events/s p50 was 6 to 9 ms so, and 8
+   * enough waits until it has not: reads of more routes at once cost less. Of one that is known to have more a hint tells
+   * nothing: it has its turn among the others that have. With 6,000 events/s p50 was 6 to 9 ms so, and 8
    * to 10 when each hint was read at once.
    */
-  #takeWanted(allowance: number): Set<string> {
+  #takeWanted(): Set<string> {
     const { queues, kind, budget } = this.#parts
     const businesses = new Set<string>()
     for (const name of this.#hinted) {
       const route = queues.named(name)
       const lane = route?.lanes[kind]
-      if (lane && lane.waiting.size > lane.lowWater) lane.hinted = true
-      else businesses.add(name.slice(0, name.indexOf(':')))
+      if (lane && (lane.hasMore || lane.waiting.size > lane.lowWater)) lane.hinted = true
+      else businesses.add(businessOf(name))
     }
     this.#hinted.clear()
     // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
     // beside them, or a backlog would wait for the hints of others to end.
-    let places = this.#isTimeForMore() ? Math.max(1, Math.min(budget.routes, Math.floor(budget.rows / allowance))) : 0
+    this.#sentBefore = queues.sent(kind)
+    if (!this.#isTimeForMore()) return businesses
+    let places = Math.max(1, Math.floor(budget.rows / this.#allowance))
     for (const { businessId } of queues.hungry[kind]) {
       if (places === 0) break
       places -= 1
@@ -229,16 +244,15 @@ export class Reader {
 
   /**
    * @param businesses `null`: sweep all routes.
-   * @param allowance how many deliveries of one lane may wait in memory.
    * @returns how many deliveries were new.
    */
-  async #read(businesses: ReadonlySet<string> | null, allowance: number): Promise<number> {
+  async #read(businesses: ReadonlySet<string> | null): Promise<number> {
     const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
-    const startsRound = this.#isTimeForMore()
+    const allowance = this.#allowance
+    const hints = businesses === null ? this.#takeHints(sweepAfter) : []
     if (businesses === null) {
-      this.#hinted.clear()
       // A sweep that is asked for from now on follows this one.
       this.#sweepDueMs = Number.POSITIVE_INFINITY
       queues.prune(nowMs - headAgainMs, lease.owned)
@@ -271,10 +285,8 @@ export class Reader {
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
       const cut = rows.length >= most ? rows.at(-1) : undefined
       for (const route of plan.fromHead) if (!cut || isReached(route, cut)) route.lanes[kind].headReadMs = nowMs
-      if (cut && businesses) this.#hintAgain(businesses, cut.business_id)
+      if (cut) this.#hintAgain(businesses ?? hints.map(businessOf), cut.business_id)
       taken = takeRows(this.#parts, rows, plan, { allowance, cut, lost: this.#lostDuringRead })
-      if (startsRound)
-        this.#roundEnds = queues.sent(kind) + Math.max(budget.rows, queues.ready(kind) * smallestAllowance)
       if (businesses === null) this.#planSweep(cut, performance.now() - nowMs)
     } finally {
       held.readEnded(read)
@@ -284,7 +296,7 @@ export class Reader {
   }
 
   /** A read that was cut did not come to these: nothing else names those of them that are not in memory. */
-  #hintAgain(businesses: ReadonlySet<string>, cutAt: string): void {
+  #hintAgain(businesses: Iterable<string>, cutAt: string): void {
     for (const businessId of businesses) if (compareIds(businessId, cutAt) > 0) this.#hintBusiness(businessId)
   }
 
@@ -299,15 +311,18 @@ export class Reader {
     return routes
   }
 
-  /** A sweep that was cut goes on after the business where it was cut, when it is time; else one begins anew, later. */
+  /** A sweep that was cut goes on after the business where it was cut; else the next one begins anew, later. */
   #planSweep(cut: DueRow | undefined, tookMs: number): void {
     const startedInTheMiddle = this.#sweepAfter !== '0'
     this.#sweepAfter = cut?.business_id ?? '0'
     const restMs = Math.max(!this.#parts.held.empty ? busySweepMs : idleSweepMs, tookMs * restForSweep)
-    const nextMs = performance.now() + (cut ? busySweepMs : startedInTheMiddle ? 0 : restMs)
+    const nextMs = performance.now() + (cut || startedInTheMiddle ? 0 : restMs)
     this.#sweepDueMs = Math.min(this.#sweepDueMs, nextMs)
   }
 }
+
+/** @param name of a route. */
+const businessOf = (name: string): string => name.slice(0, name.indexOf(':'))
 
 /** Businesses that have something waiting: a corrected URL serves their next attempt. */
 function waitingOf(routes: readonly Route[]): Set<string> {

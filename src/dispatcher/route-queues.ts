@@ -50,8 +50,15 @@ export class RouteQueues {
   }
 
   /** How many routes may have something to send. */
-  ready(kind: LaneKind): number {
+  turnsOf(kind: LaneKind): number {
     return this.#turns[kind].size
+  }
+
+  /** The same, those apart of which there is more than is in memory. */
+  ready(kind: LaneKind): { withMore: number; others: number } {
+    let withMore = 0
+    for (const { lanes } of this.#turns[kind]) if (lanes[kind].hasMore) withMore += 1
+    return { withMore, others: this.#turns[kind].size - withMore }
   }
 
   /** How many were sent so far. */

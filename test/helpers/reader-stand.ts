@@ -18,6 +18,8 @@ export interface ReadAsked {
   allowance: number
   /** Rows in all at the most. */
   most: number
+  /** Where it begins on routes that were read before. */
+  cursors: Record<string, string>
 }
 
 /** A due row of an inbound route. @param id counts up. */
@@ -52,12 +54,12 @@ export function readerStand(
   const lease: Partial<Lease> = { owned: new Set(Array.from({ length: 64 }, (_, slot) => slot)), maySend: () => true }
   const health: Partial<RouteHealth> = { adopt: () => undefined }
   const endpoints: Partial<Endpoints> = { refresh: async () => false }
-  const query = async ({ values }: { values: [unknown, number, unknown, number, string[] | string] }) => {
+  const query = async ({ values }: { values: [unknown, number, string, number, string[] | string] }) => {
     await new Promise(setImmediate)
-    const [, allowance, , most, scope] = values
+    const [, allowance, cursors, most, scope] = values
     const isSweep = !Array.isArray(scope)
-    const asked = { businesses: isSweep ? null : scope, after: isSweep ? Number(scope) : 0, allowance, most }
-    return { rows: answer(asked) }
+    const asked = { businesses: isSweep ? null : scope, after: isSweep ? Number(scope) : 0 }
+    return { rows: answer({ ...asked, allowance, most, cursors: JSON.parse(cursors) }) }
   }
   const reader = new Reader({
     ...{ kind: 'first', held, queues, budget, draining: new Set<number>(), onRead },
