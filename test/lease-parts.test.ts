@@ -182,6 +182,7 @@ describe('retry policy', () => {
   })
   const result = (over: Partial<PostResult>): PostResult => ({
     ...{ result: 'http_error', statusCode: 500, error: null, excerpt: null, retryAfterMs: null, durationMs: 1 },
+    keptConnectionClosed: false,
     ...over,
   })
 

@@ -22,7 +22,10 @@ function settlementOf({ reason, url, error, excerpt }: Words): Settlement {
     },
     attempt: {
       ...{ id: crypto.randomUUID(), startedMs: 1_700_000_000_123.5, url },
-      result: { result: 'http_error', statusCode: 500, error, excerpt, retryAfterMs: null, durationMs: 7 },
+      result: {
+        ...{ result: 'http_error', statusCode: 500, error, excerpt, retryAfterMs: null, durationMs: 7 },
+        keptConnectionClosed: false,
+      },
     },
     outcome: { status: 'failed', reason: reason as string },
   }

@@ -37,6 +37,16 @@ export function classifyError(error: unknown): TransportFailure {
   return 'reset'
 }
 
+/**
+ * Whether the receiver closed a connection that it had answered on before. It may have done so just as the POST came, since
+ * nothing tells when it will (RFC 9112, section 9.5), and that says nothing about the POST.
+ */
+export function isKeptConnectionClosed(error: unknown): boolean {
+  // undici has one code for all that a socket may do.
+  const closed = error instanceof errors.SocketError && /^(other side )?closed$/.test(error.message)
+  return closed && (error.socket?.bytesRead ?? 0) > 0
+}
+
 const longestMessage = 300
 
 /** The error's words as they are stored: bounded, and without what PostgreSQL's text cannot hold. */

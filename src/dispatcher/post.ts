@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import type { AddressGuard } from './address-guard.ts'
-import { classifyError, errorText, type TransportFailure } from './classify-error.ts'
+import { classifyError, errorText, isKeptConnectionClosed, type TransportFailure } from './classify-error.ts'
 
 export interface PostResult {
   result: 'ok' | 'http_error' | TransportFailure
@@ -10,6 +10,8 @@ export interface PostResult {
   excerpt: Buffer | null
   retryAfterMs: number | null
   durationMs: number
+  /** A connection that was kept from earlier answers was closed before this one began. */
+  keptConnectionClosed: boolean
 }
 
 export interface PostRequest {
@@ -33,6 +35,8 @@ const mostTargets = 10_000
  */
 export class Poster {
   readonly #agent: Dispatcher
+  /** Makes a connection for each POST. */
+  readonly #newConnections: Dispatcher
   readonly #targets = new Map<string, { origin: string; path: string }>()
   readonly #timeoutMs: number
   readonly #readRetryAfter: (value: string | null) => number | null
@@ -52,26 +56,32 @@ export class Poster {
     this.#readRetryAfter = readRetryAfter
     const options = {
       allowH2: false,
-      pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: 4_000,
       keepAliveMaxTimeout: 60_000,
     }
-    this.#agent =
+    const agentOf = (pipelining: number): Dispatcher =>
       proxyUrl === null
-        ? new Agent({ ...options, connect: guard.connector(timeoutMs) })
-        : new ProxyAgent({ ...options, uri: proxyUrl, proxyTunnel: true, requestTls: verified, proxyTls: verified })
+        ? new Agent({ ...options, pipelining, connect: guard.connector(timeoutMs) })
+        : new ProxyAgent({
+            ...{ ...options, pipelining, uri: proxyUrl, proxyTunnel: true },
+            ...{ requestTls: verified, proxyTls: verified },
+          })
+    this.#agent = agentOf(1)
+    // With 0, undici keeps no connection alive.
+    this.#newConnections = agentOf(0)
   }
 
-  /** Never rejects: an attempt that fails is a result. */
-  post(request: PostRequest): Promise<PostResult> {
+  /** Never rejects: an attempt that fails is a result. @param newConnection none that was kept is good enough. */
+  post(request: PostRequest, newConnection = false): Promise<PostResult> {
     return new Promise((resolve) => {
       const exchange = new Exchange(this.#timeoutMs, this.#readRetryAfter, resolve)
       try {
         const { origin, path } = this.#target(request.url)
         const { headers, body } = request
-        this.#agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange)
+        const agent = newConnection ? this.#newConnections : this.#agent
+        agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange)
       } catch (error) {
         exchange.onResponseError(null, error)
       }
@@ -91,7 +101,7 @@ export class Poster {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await Promise.all([this.#agent.destroy(), this.#newConnections.destroy()])
   }
 }
 
@@ -106,6 +116,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #retryAfterMs: number | null = null
   #chunks: Buffer[] = []
   #received = 0
+  #keptConnectionClosed = false
 
   constructor(
     timeoutMs: number,
@@ -148,6 +159,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
+    this.#keptConnectionClosed = this.#statusCode === null && isKeptConnectionClosed(error)
     this.#end(classifyError(error), errorText(error))
   }
 
@@ -168,6 +180,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       excerpt: this.#chunks.length === 0 ? null : Buffer.concat(this.#chunks),
       retryAfterMs: this.#retryAfterMs,
       durationMs: Math.round(performance.now() - this.#begunMs),
+      keptConnectionClosed: this.#keptConnectionClosed,
     })
   }
 

@@ -10,10 +10,15 @@ export type Outcome =
 /** Additive: spreads deliveries that failed together, and never makes one come early. */
 const jitterShare = 0.1
 
+/** Not the schedule's business: the delivery goes to the end of its route's queue. */
+export function atOnce(delivery: Delivery): Outcome {
+  return { status: 'pending', reason: null, waitMs: 0, step: delivery.step }
+}
+
 /**
  * What an attempt makes of its delivery. The wait is the schedule's, plus up to 10 % of jitter; a `Retry-After`
  * (RFC 9110, section 10.2.3) may lengthen it, up to the schedule's longest step. A failed probe of an open breaker and
- * a 410, which parks the route, use up nothing of the schedule: the delivery goes to the end of its route's queue.
+ * a 410, which parks the route, use up nothing of the schedule.
  *
  * @param random from 0 to 1, exclusive.
  */
@@ -25,7 +30,7 @@ export function outcomeOf(
   random: () => number,
 ): Outcome {
   if (result.result === 'ok') return { status: 'delivered', reason: null }
-  if (probe || result.statusCode === 410) return { status: 'pending', reason: null, waitMs: 0, step: delivery.step }
+  if (probe || result.statusCode === 410) return atOnce(delivery)
   const wait = scheduleMs[delivery.step]
   if (wait === undefined) {
     const reason = `no 2xx in ${scheduleMs.length + 1} attempts; the last: ${describeFailure(result)}`

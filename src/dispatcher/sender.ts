@@ -5,7 +5,7 @@ import { AddressGuard } from './address-guard.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import type { Endpoints } from './endpoints.ts'
 import { Poster } from './post.ts'
-import { outcomeOf, parseRetryAfter } from './retry-policy.ts'
+import { atOnce, outcomeOf, parseRetryAfter } from './retry-policy.ts'
 import type { RouteHealth } from './route-health.ts'
 import type { RouteQueues, Turn } from './route-queues.ts'
 import type { Settlement } from './settler.ts'
@@ -20,10 +20,15 @@ interface SenderParts {
   settle: (settlement: Settlement) => void
 }
 
+/** Deliveries whose kept connection was closed are remembered until their next attempt, which may never come. */
+const mostRemembered = 10_000
+
 /** One attempt: from a route's turn to the settlement of its delivery. */
 export class Sender {
   readonly #parts: SenderParts
   readonly #poster: Poster
+  /** Ids of deliveries whose next attempt wants a new connection. */
+  readonly #cutOff = new Set<string>()
 
   constructor(parts: SenderParts) {
     const { config, clock } = parts
@@ -43,7 +48,12 @@ export class Sender {
     const { queues, health, settle } = this.#parts
     queues.answered(turn)
     health.park(route, `its signing secret or headers cannot be decrypted: ${why}`)
-    settle({ delivery, attempt: null, outcome: { status: 'pending', reason: null, waitMs: 0, step: delivery.step } })
+    settle({ delivery, attempt: null, outcome: atOnce(delivery) })
+  }
+
+  #remember(id: string): void {
+    if (this.#cutOff.size >= mostRemembered) this.#cutOff.clear()
+    this.#cutOff.add(id)
   }
 
   /** The URL is looked up now: a corrected one serves this very attempt. */
@@ -67,9 +77,12 @@ export class Sender {
     const { url } = routing
     // Of an open breaker now: one that opens while this is under way makes no probe of it.
     const probe = route.breaker.open
-    void this.#poster.post(requestFor(delivery, endpoint, url, startedMs)).then((result) => {
-      health.answered(route, result, probe, performance.now())
-      const outcome = outcomeOf(delivery, result, probe, config.retryScheduleMs, Math.random)
+    const newConnection = this.#cutOff.delete(delivery.id)
+    void this.#poster.post(requestFor(delivery, endpoint, url, startedMs), newConnection).then((result) => {
+      const again = result.keptConnectionClosed && !newConnection && !probe
+      if (again) this.#remember(delivery.id)
+      else health.answered(route, result, probe, performance.now())
+      const outcome = again ? atOnce(delivery) : outcomeOf(delivery, result, probe, config.retryScheduleMs, Math.random)
       queues.answered(turn)
       settle({ delivery, attempt: { id, startedMs, url, result }, outcome })
     })
