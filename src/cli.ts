@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
 import { openDatabase } from './database/open.ts'
+import { explainUnusable } from './database/unusable.ts'
 import { startService } from './service.ts'
 import { sayWhatIsMissing } from './start-report.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -78,7 +79,9 @@ async function runMigrate(): Promise<void> {
     return
   }
   const { migrate } = await import('./database/migrate.ts')
-  const applied = await migrate(url)
+  const applied = await migrate(url).catch((error: unknown) => {
+    throw explainUnusable(error, config.databaseDirectUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL')
+  })
   process.stdout.write(
     applied.length === 0 ? 'nothing to do: the schema is current\n' : `applied ${applied.join(', ')}\n`,
   )

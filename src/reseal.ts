@@ -4,6 +4,7 @@ import { openDatabase } from './database/open.ts'
 import { reseal } from './database/reseal.ts'
 import { missingMigrations } from './database/schema-version.ts'
 import { Sealer } from './database/sealing.ts'
+import { explainUnusable } from './database/unusable.ts'
 
 /**
  * The command `callbox reseal`; says what it did on standard output, and what it could not open on standard error.
@@ -29,6 +30,8 @@ export async function runReseal(config: Config): Promise<void> {
       `sealed ${values} values anew; the database is sealed with the key ${sealer.fingerprint} now, ` +
         'and SECRETS_KEY_PREVIOUS is no longer needed\n',
     )
+  } catch (error) {
+    throw explainUnusable(error, 'DATABASE_URL')
   } finally {
     await knex.destroy()
     await opened.embedded?.stop()

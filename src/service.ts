@@ -9,6 +9,7 @@ import { createPool } from './database/pool.ts'
 import { missingMigrations } from './database/schema-version.ts'
 import { Sealer } from './database/sealing.ts'
 import { checkSecretsKey } from './database/secrets-key.ts'
+import { explainUnusable, isRefusal } from './database/unusable.ts'
 import { healthRouter, type ReadinessCheck } from './telemetry/health.ts'
 import { listenHttp } from './telemetry/http-listener.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -162,16 +163,12 @@ async function startRoles(
 const describePortError = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
-/** SQLSTATE class 28 (invalid authorization) and 3D000 (no such database): waiting does not help. */
-const isRefusal = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && /^(28...|3D000)$/.test(String(error.code))
-
 /** Waits until `missing` says nothing; the reason is logged when it changes. */
 async function waitForSchema(missing: () => Promise<string | null>, stopping: AbortSignal, log: Logger): Promise<void> {
   let said = ''
   while (!stopping.aborted) {
     const reason = await missing().catch((error: unknown) => {
-      if (isRefusal(error)) throw new ConfigError(`DATABASE_URL: the database refuses it: ${error.message}`)
+      if (isRefusal(error)) throw explainUnusable(error, 'DATABASE_URL')
       return 'the database does not answer'
     })
     if (reason === null) return

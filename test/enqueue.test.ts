@@ -84,7 +84,8 @@ describe('callbox_enqueue', () => {
     await client.query('begin')
     await client.query(`
       create schema trap;
-      create function trap.set_bit(bytea, integer, integer) returns bytea language sql as 'select 1 / 0; select $1';
+      create function trap.overlay(text, character varying, integer) returns text language sql as 'select 1 / 0; select $1';
+      create function trap.left(text, smallint) returns text language sql as 'select 1 / 0; select $1';
       create function trap.convert_to(text, text) returns bytea language sql as 'select 1 / 0; select null::bytea';
       create function trap.encode(bytea, character varying) returns text language sql as 'select 1 / 0; select null';
       set local search_path = public, trap`)

@@ -113,5 +113,8 @@ export class RouteHealth {
 }
 
 export function describeFailure(result: PostResult): string {
-  return result.statusCode === null ? result.result : `HTTP ${result.statusCode}`
+  const status = result.statusCode === null ? '' : `HTTP ${result.statusCode}`
+  if (result.result === 'http_error') return status
+  // The answer began well and did not end.
+  return status === '' ? result.result : `${result.result} after ${status}`
 }
