@@ -220,10 +220,10 @@ describe('retry policy', () => {
       status: 'failed',
       reason: 'no 2xx in 4 attempts; the last: HTTP 503',
     })
-    expect(
-      outcomeOf(delivery(3), result({ result: 'dns', statusCode: null }), false, schedule, Math.random),
-    ).toMatchObject({
-      reason: 'no 2xx in 4 attempts; the last: dns',
+    const last = (over: Partial<PostResult>) => outcomeOf(delivery(3), result(over), false, schedule, Math.random)
+    expect(last({ result: 'dns', statusCode: null })).toMatchObject({ reason: 'no 2xx in 4 attempts; the last: dns' })
+    expect(last({ result: 'timeout', statusCode: 200 })).toMatchObject({
+      reason: 'no 2xx in 4 attempts; the last: timeout after HTTP 200',
     })
   })
 
