@@ -71,59 +71,63 @@ test('of very many routes with a backlog few are kept filled, and each has its t
   expect(Math.min(...sent.values())).toBeGreaterThanOrEqual(4)
 })
 
-test('a backlog has its share beside many routes that always have something to send', async () => {
-  const busy = 400
-  const backlog = '1000'
+/**
+ * What a table says of `many` busy routes, of which each read by name finds `fresh` new rows at the most, and of backlogs behind them,
+ * which have rows without end once `grown` says so.
+ */
+function busyAndBacklogs(many: number, backlogs: number, fresh: number, grown: () => boolean) {
   let rows = 0
-  const { reader, queues, sendOne } = readerStand(({ businesses, allowance }) => {
-    const asked = businesses ?? []
-    return asked.flatMap((business) =>
-      Array.from({ length: business === backlog ? allowance : 2 }, () => dueRow(Number(business), ++rows)),
-    )
-  })
-  onTestFinished(() => reader.stop())
-  reader.start()
-  const sent = { ofBacklog: 0, ofOthers: 0 }
-  while (sent.ofOthers < busy * 100) {
-    for (let turn = 0; turn < 20; turn += 1) {
-      const business = sendOne()
-      if (business === backlog) sent.ofBacklog += 1
-      else if (business !== null) sent.ofOthers += 1
-    }
-    reader.hint(Array.from({ length: busy }, (_, n) => `${n + 1}:inbound`))
-    // Its one hint, when the others are in memory.
-    if (sent.ofBacklog === 0 && queues.turnsOf('first') >= busy) reader.hint([`${backlog}:inbound`])
-    reader.wakeIfHungry()
-    await new Promise(setImmediate)
+  return ({ businesses, after, allowance, most, cursors }: ReadAsked): DueRow[] => {
+    const ofBacklogs = Array.from({ length: backlogs }, (_, n) => many + n + 1)
+    const asked = businesses?.map(Number).sort((a, b) => a - b) ?? ofBacklogs.filter((business) => business > after)
+    return asked
+      .filter((business) => cursors[`${business}:inbound`] !== 'infinity' && (business <= many || grown()))
+      .flatMap((business) => {
+        return Array.from({ length: business > many ? allowance : Math.min(fresh, allowance) }, () =>
+          dueRow(business, ++rows),
+        )
+      })
+      .slice(0, most)
   }
-  expect(sent.ofBacklog).toBeGreaterThan(50)
-})
+}
 
-test('backlogs have their share beside as many routes that hints keep filled', async () => {
-  const many = 600
-  let rows = 0
-  const { reader, sendOne } = readerStand(({ businesses, allowance, most }) =>
-    (businesses?.map(Number).sort((a, b) => a - b) ?? [])
-      .flatMap((business) => Array.from({ length: business > many ? allowance : 1 }, () => dueRow(business, ++rows)))
-      .slice(0, most),
-  )
-  onTestFinished(() => reader.stop())
-  reader.start()
-  const names = (first: number) => Array.from({ length: many }, (_, n) => `${first + n}:inbound`)
-  reader.hint(names(many + 1))
-  const sent = { ofBacklogs: 0, ofOthers: 0 }
-  while (sent.ofOthers < 60_000) {
-    for (let turn = 0; turn < 20; turn += 1) {
-      const business = Number(sendOne() ?? 0)
-      if (business > many) sent.ofBacklogs += 1
-      else if (business > 0) sent.ofOthers += 1
+test.each([
+  [
+    'one backlog',
+    'have more than a read brings',
+    { many: 400, backlogs: 1, fresh: 512, until: 40_000, share: 50 / 40_000 },
+  ],
+  ['as many backlogs', 'have one event each', { many: 1_200, backlogs: 1_200, fresh: 1, until: 60_000, share: 0.75 }],
+])(
+  '%s beside routes that hints keep filled, and that %s: by turns',
+  async (_backlogs, _busy, { until, share, ...table }) => {
+    let grown = false
+    const { many, backlogs, fresh } = table
+    const { reader, queues, sendOne } = readerStand((asked) =>
+      busyAndBacklogs(many, backlogs, Math.min(fresh, asked.allowance), () => grown)(asked),
+    )
+    onTestFinished(() => reader.stop())
+    reader.start()
+    const names = (first: number, count: number) => Array.from({ length: count }, (_, n) => `${first + n}:inbound`)
+    const sent = { ofBacklogs: 0, ofOthers: 0 }
+    while (sent.ofOthers < until) {
+      for (let turn = 0; turn < 20; turn += 1) {
+        const business = Number(sendOne() ?? 0)
+        if (business > many) sent.ofBacklogs += 1
+        else if (business > 0 && grown) sent.ofOthers += 1
+      }
+      reader.hint(names(1, many))
+      // Their one hint, when the others are in memory.
+      if (!grown && queues.turnsOf('first') >= many / 2) {
+        grown = true
+        reader.hint(names(many + 1, backlogs))
+      }
+      reader.wakeIfHungry()
+      await new Promise(setImmediate)
     }
-    reader.hint(names(1))
-    reader.wakeIfHungry()
-    await new Promise(setImmediate)
-  }
-  expect(sent.ofBacklogs).toBeGreaterThan(sent.ofOthers * 0.8)
-})
+    expect(sent.ofBacklogs / sent.ofOthers).toBeGreaterThan(share)
+  },
+)
 
 test('between two parts of a long sweep what is hinted at is read, behind it and before it', async () => {
   const rowsOf = endlessRows(5_000)

@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { HeldDeliveries } from './held-deliveries.ts'
 import { type DueRow, probeHeadStartMs, takeRows } from './intake.ts'
+import { allowanceOf, isTimeForMore, largestAllowance } from './lane-shares.ts'
 import type { Lease } from './lease.ts'
 import type { ReadBudget } from './read-budget.ts'
 import { compareIds, headAgainMs, isReached, planRead } from './read-plan.ts'
@@ -27,9 +28,6 @@ const nothingNewMs = 5
 const longestTimerMs = 30_000
 /** An open breaker's row is written a moment after the time of the next probe is known. */
 const rowLagMs = 50
-/** Bounds of what one lane may have waiting in memory. With 10,000 lanes 4 instead of 2 are 415 MB instead of 320. */
-const smallestAllowance = 2
-const largestAllowance = 512
 
 /** A payload is never looked into: as bytes it is ready to be sent, and no garbage collection copies it. */
 const payloadsAsBytes = {
@@ -145,13 +143,13 @@ export class Reader {
   }
 
   async #run(): Promise<void> {
-    const { lease, log } = this.#parts
+    const { lease, log, queues, kind, budget } = this.#parts
     while (!this.#stopped) {
       if (!lease.maySend() || lease.owned.size === 0) {
         await this.#rest(retryMs)
         continue
       }
-      this.#allowance = this.#shareOfEach()
+      this.#allowance = allowanceOf(queues, kind, budget)
       const businesses = this.#whatToRead()
       if (businesses === null || businesses.size > 0) {
         const taken = await this.#read(businesses).catch((err: unknown) => {
@@ -175,16 +173,6 @@ export class Reader {
     return this.#sweptLast ? null : wanted
   }
 
-  /**
-   * Of very many routes not all are kept filled: of those that have more, as many as of the others, and as a window wants.
-   * 10,000 routes of 10 rows, against 100 of 1,000: 0.79 of the throughput when all were kept filled, 0.9 so.
-   */
-  #isTimeForMore(): boolean {
-    const { queues, kind, budget } = this.#parts
-    const { withMore, others } = queues.ready(kind)
-    return withMore < Math.max(budget.routes, others)
-  }
-
   async #rest(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms)
@@ -197,27 +185,10 @@ export class Reader {
   }
 
   /**
-   * How many deliveries of one lane may wait in memory: an equal share for each lane that has any, and for those that a
-   * read brings more of.
-   */
-  #shareOfEach(): number {
-    const { queues, kind, budget } = this.#parts
-    let filled = 0
-    let empty = 0
-    for (const { lanes } of queues.routes()) {
-      const { waiting, hasMore } = lanes[kind]
-      if (waiting.size > 0) filled += 1
-      else if (hasMore) empty += 1
-    }
-    const share = Math.floor(budget.rows / Math.max(1, filled + Math.min(empty, budget.routes)))
-    return Math.max(smallestAllowance, Math.min(largestAllowance, share))
-  }
-
-  /**
    * What was hinted at, and what has more to read and has sent most of what was read of it. A hint for a lane that has
    * enough waits until it has not: reads of more routes at once cost less. Of one that is known to have more a hint tells
-   * nothing: it has its turn among the others that have. With 6,000 events/s p50 was 6 to 9 ms so, and 8
-   * to 10 when each hint was read at once.
+   * nothing: it has its turn among the others that have. With 6,000 events/s p50 was 6 to 9 ms so, and 8 to 10 when each
+   * hint was read at once.
    */
   #takeWanted(): Set<string> {
     const { queues, kind, budget } = this.#parts
@@ -229,10 +200,10 @@ export class Reader {
       else businesses.add(businessOf(name))
     }
     this.#hinted.clear()
+    this.#sentBefore = queues.sent(kind)
+    if (!isTimeForMore(queues, kind, budget)) return businesses
     // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
     // beside them, or a backlog would wait for the hints of others to end.
-    this.#sentBefore = queues.sent(kind)
-    if (!this.#isTimeForMore()) return businesses
     let places = Math.max(1, Math.floor(budget.rows / this.#allowance))
     for (const { businessId } of queues.hungry[kind]) {
       if (places === 0) break
