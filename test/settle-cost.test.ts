@@ -13,6 +13,8 @@ const rowCount = 20_000
 async function startSettler() {
   const database = await createTestDatabase()
   const pool = new pg.Pool({ connectionString: database.url, max: 1 })
+  // The database may be dropped before the server has heard that this connection is over.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   onTestFinished(() => pool.end())
   await pool.query('alter table webhook_outbox set (autovacuum_enabled = off)')
   let settled = 0

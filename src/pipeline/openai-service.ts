@@ -1,4 +1,4 @@
-import { openAsBlob } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import OpenAI, { APIConnectionError, APIError } from 'openai'
 import type { Config } from '../config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -55,7 +55,9 @@ export class OpenAiService {
    */
   async transcribe(path: string, language: string, signal: AbortSignal): Promise<Outcome<string>> {
     return this.#ask('transcription', signal, async (client) => {
-      const audio = await openAsBlob(path, { type: 'audio/mpeg' })
+      // Whole: of a file that another run of the call removes meanwhile, a blob that streams it would reject where nobody
+      // listens, and the process would end.
+      const audio = await readFile(path)
       const answer = await client.audio.transcriptions.create(
         {
           file: new File([audio], 'recording.mp3', { type: 'audio/mpeg' }),
