@@ -21,10 +21,9 @@ test.each([1_700, 65_536])(
       },
       {
         payloadBytes,
-        onRead: () =>
-          void (() => {
-            while (sendOne() !== null);
-          })(),
+        onRead: () => {
+          while (sendOne() !== null);
+        },
       },
     )
     onTestFinished(() => reader.stop())
@@ -72,8 +71,8 @@ test('of very many routes with a backlog few are kept filled, and each has its t
 })
 
 /**
- * What a table says of `many` busy routes, of which each read by name finds `fresh` new rows at the most, and of backlogs behind them,
- * which have rows without end once `grown` says so.
+ * What a table says of `many` busy routes, of which each read by name finds `fresh` new rows at the most, and of backlogs
+ * behind them, which have rows without end once `grown` says so.
  */
 function busyAndBacklogs(many: number, backlogs: number, fresh: number, grown: () => boolean) {
   let rows = 0
@@ -103,9 +102,7 @@ test.each([
   async (_backlogs, _busy, { until, share, ...table }) => {
     let grown = false
     const { many, backlogs, fresh } = table
-    const { reader, queues, sendOne } = readerStand((asked) =>
-      busyAndBacklogs(many, backlogs, Math.min(fresh, asked.allowance), () => grown)(asked),
-    )
+    const { reader, queues, sendOne } = readerStand(busyAndBacklogs(many, backlogs, fresh, () => grown))
     onTestFinished(() => reader.stop())
     reader.start()
     const names = (first: number, count: number) => Array.from({ length: count }, (_, n) => `${first + n}:inbound`)

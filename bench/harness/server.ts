@@ -4,7 +4,6 @@ import pg from 'pg'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/database/embedded.ts'
 import { embeddedSettings } from '../../src/database/embedded-settings.ts'
 import { migrate } from '../../src/database/migrate.ts'
-
 import { BenchDatabase } from './database.ts'
 import { postgresCpuMs } from './postgres-cpu.ts'
 import { statementCostSettings, writeStatementCosts } from './statement-costs.ts'

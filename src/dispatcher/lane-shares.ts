@@ -4,7 +4,7 @@ import type { RouteQueues } from './route-queues.ts'
 
 /** Bounds of what one lane may have waiting in memory. With 10,000 lanes 4 instead of 2 are 415 MB instead of 320. */
 const smallestAllowance = 2
-export const largestAllowance = 512
+const largestAllowance = 512
 
 /**
  * How many deliveries of one lane may wait in memory: an equal share for each lane that has any, and for those that a read

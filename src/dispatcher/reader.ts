@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { HeldDeliveries } from './held-deliveries.ts'
 import { type DueRow, probeHeadStartMs, takeRows } from './intake.ts'
-import { allowanceOf, isTimeForMore, largestAllowance } from './lane-shares.ts'
+import { allowanceOf, isTimeForMore } from './lane-shares.ts'
 import type { Lease } from './lease.ts'
 import type { ReadBudget } from './read-budget.ts'
 import { compareIds, headAgainMs, isReached, planRead } from './read-plan.ts'
@@ -64,8 +64,6 @@ export class Reader {
   #sweepAfter = '0'
   /** The last read was a sweep, or a part of one. */
   #sweptLast = false
-  /** How many deliveries of one lane may wait in memory. */
-  #allowance = largestAllowance
   /** How many had been sent when it was last looked whether it is time to read more. */
   #sentBefore = 0
   #sweepDueMs = 0
@@ -143,13 +141,12 @@ export class Reader {
   }
 
   async #run(): Promise<void> {
-    const { lease, log, queues, kind, budget } = this.#parts
+    const { lease, log } = this.#parts
     while (!this.#stopped) {
       if (!lease.maySend() || lease.owned.size === 0) {
         await this.#rest(retryMs)
         continue
       }
-      this.#allowance = allowanceOf(queues, kind, budget)
       const businesses = this.#whatToRead()
       if (businesses === null || businesses.size > 0) {
         const taken = await this.#read(businesses).catch((err: unknown) => {
@@ -204,7 +201,7 @@ export class Reader {
     if (!isTimeForMore(queues, kind, budget)) return businesses
     // As many as a read can serve: the others are found by the next one, and not cut off by it. Whatever was hinted at
     // beside them, or a backlog would wait for the hints of others to end.
-    let places = Math.max(1, Math.floor(budget.rows / this.#allowance))
+    let places = Math.max(1, Math.floor(budget.rows / allowanceOf(queues, kind, budget)))
     for (const { businessId } of queues.hungry[kind]) {
       if (places === 0) break
       places -= 1
@@ -221,7 +218,7 @@ export class Reader {
     const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
-    const allowance = this.#allowance
+    const allowance = allowanceOf(queues, kind, budget)
     const hints = businesses === null ? this.#takeHints(sweepAfter) : []
     if (businesses === null) {
       // A sweep that is asked for from now on follows this one.
