@@ -207,12 +207,12 @@ describe('PUT changes', () => {
 })
 
 describe('skipped deliveries that a new URL would fit', () => {
-  const skip = async (business: number, call: string, direction: string, payload: string | null = '{}') => {
+  const skip = async (business: number, call: string, direction: string, hasPayload = true) => {
     await enqueue(business, call, direction)
     await database.pool.query(
-      `update webhook_outbox set status = 'skipped', finished_at = now(), payload = $3
+      `update webhook_outbox set status = 'skipped', finished_at = now(), has_payload = $3
        where business_id = $1 and call_sid = $2`,
-      [business, call, payload],
+      [business, call, hasPayload],
     )
   }
 
@@ -220,7 +220,7 @@ describe('skipped deliveries that a new URL would fit', () => {
     await skip(30, 'CA1', 'inbound')
     await skip(30, 'CA2', 'inbound')
     await skip(30, 'CA3', 'outbound')
-    await skip(30, 'CA4', 'inbound', null)
+    await skip(30, 'CA4', 'inbound', false)
     await skip(31, 'CA1', 'inbound')
     const fit = async (body: unknown) => (await put(30, body)).json.skipped_deliveries_that_fit
     expect(await fit({ name: 'no URL yet' })).toEqual({ inbound: 0, outbound: 0 })

@@ -92,9 +92,10 @@ describe('the transaction that completes a call', () => {
       metadata: '{ "z": 1, "a": [] }',
     })
     await completeCall(database.knex, job, results)
-    const { rows } = await database.pool.query('select payload::text from webhook_outbox where call_sid = $1', [
-      job.callSid,
-    ])
+    const { rows } = await database.pool.query(
+      'select payload::text from webhook_outbox join webhook_payloads on delivery_id = id where call_sid = $1',
+      [job.callSid],
+    )
     expect(rows[0].payload).toContain('"lead_id":"7","phone":"+2","customer_name":"Dana","direction":"outbound"')
     expect(rows[0].payload).toMatch(/"agent_name":"Agent","metadata":\{"z":1,"a":\[\]\}\}$/)
   })

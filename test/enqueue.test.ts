@@ -17,7 +17,9 @@ describe('callbox_enqueue', () => {
     const first = await database.pool.query(enqueue, [10, 'CA1', 'call.completed', 'inbound', '{"a": 1}'])
     const again = await database.pool.query(enqueue, [10, 'CA1', 'call.completed', 'inbound', '{"a":2}'])
     expect(again.rows).toEqual(first.rows)
-    const { rows } = await database.pool.query('select payload::text, version, status from webhook_outbox')
+    const { rows } = await database.pool.query(
+      'select payload::text, version, status from webhook_outbox join webhook_payloads on delivery_id = id',
+    )
     expect(rows).toEqual([{ payload: '{"a": 1}', version: 0, status: 'pending' }])
   })
 

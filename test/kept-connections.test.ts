@@ -42,6 +42,20 @@ async function closingEndpoint(
   await putBusiness(database, businessId, { inbound: `${endpoint.url}/` })
 }
 
+/** In one transaction: they wait for one another at the endpoint, so one read must bring them all. */
+async function enqueueTogether(calls: readonly string[]): Promise<string[]> {
+  const client = await database.pool.connect()
+  try {
+    await client.query('begin')
+    const ids: string[] = []
+    for (const call of calls) ids.push(await enqueue({ pool: client }, '1', call))
+    await client.query('commit')
+    return ids
+  } finally {
+    client.release()
+  }
+}
+
 const resultsOf = async (id: string): Promise<string> =>
   (await attemptsOf(database, id)).map(({ result }) => result).join(', ')
 
@@ -51,7 +65,7 @@ test('kept connections that are closed as POSTs come cost an attempt on record, 
   const dispatcher = runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1h' })
   const deliver = async (round: number, count: number): Promise<string[]> => {
     const calls = Array.from({ length: count }, (_, n) => `CA${round}-${n}`)
-    const ids = await Promise.all(calls.map((call) => enqueue(database, '1', call)))
+    const ids = await enqueueTogether(calls)
     await Promise.all(ids.map((id) => untilStatus(database, id, 'delivered')))
     return Promise.all(ids.map(resultsOf))
   }

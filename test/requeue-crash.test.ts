@@ -52,9 +52,9 @@ const count = 6_000
 /** Deliveries of 20 businesses that have failed, in the order of their numbers. */
 const fillFailed = () =>
   database.pool.query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload, status, finished_at, created_at)
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status, finished_at, created_at)
      select 1 + n % 20, callbox_delivery_id(1 + n % 20, 'CA' || n, 'call.completed'), 'CA' || n, 'call.completed',
-            'inbound', 1 + n % 20, '{}', 'failed', now(), timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
+            'inbound', 1 + n % 20, 'failed', now(), timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
      from generate_series(1, $1::integer) n`,
     [count],
   )

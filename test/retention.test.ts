@@ -49,7 +49,9 @@ test('takes payload and attempts of what ended long ago, counted from its end, a
   await attempt(recent, 1)
 
   expect(await run()).toMatchObject({ deliveries: 3 })
-  const left = await query('select id, payload::text from webhook_outbox where payload is not null')
+  const left = await query(
+    'select id, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id where has_payload or payload is not null',
+  )
   expect(left).toEqual([{ id: recent, payload: '{"a":1}' }])
   expect(await query('select delivery_id from webhook_attempts')).toEqual([{ delivery_id: recent }])
 
@@ -72,9 +74,13 @@ test('never touches what is pending, however old', async () => {
     [id],
   )
   await attempt(id, 1)
-  const before = await query('select *, payload::text from webhook_outbox')
+  const before = await query(
+    'select *, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id',
+  )
   await run()
-  expect(await query('select *, payload::text from webhook_outbox')).toEqual(before)
+  expect(
+    await query('select *, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id'),
+  ).toEqual(before)
   expect(await query('select 1 from webhook_attempts')).toHaveLength(1)
 })
 
@@ -85,7 +91,9 @@ test('one requeued in the meantime is left alone', async () => {
   await operator('webhook_outbox').where({ id }).update({ status: 'pending', finished_at: null })
   expect(await run()).toMatchObject({ deliveries: 0 })
   await operator.commit()
-  expect(await query('select payload is null as gone from webhook_outbox')).toEqual([{ gone: false }])
+  expect(
+    await query('select payload is null as gone from webhook_outbox left join webhook_payloads on delivery_id = id'),
+  ).toEqual([{ gone: false }])
 })
 
 test('takes as many batches as there are', async () => {
@@ -94,7 +102,7 @@ test('takes as many batches as there are', async () => {
   )
   await query(`update webhook_outbox set status = 'delivered', finished_at = now() - interval '31 days'`)
   expect(await run()).toMatchObject({ deliveries: 1200 })
-  expect(await query('select count(*)::int as n from webhook_outbox where payload is null')).toEqual([{ n: 1200 }])
+  expect(await query('select count(*)::int as n from webhook_outbox where not has_payload')).toEqual([{ n: 1200 }])
 })
 
 test('takes what was said in calls and what their steps left, and leaves the calls', async () => {

@@ -33,8 +33,8 @@ async function startSettler() {
   const settle = (id: string): Promise<void> => settleAll([id])
   const fill = async (status: 'pending' | 'delivered'): Promise<string[]> => {
     const { rows } = await pool.query<{ id: string }>(
-      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload, status)
-       select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1, '{}', $1
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status)
+       select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1, $1
        from generate_series(1, $2::integer) n
        returning id`,
       [status, rowCount],

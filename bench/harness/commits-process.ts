@@ -22,8 +22,11 @@ const warmUpMs = 300
 const statements = {
   enqueue: `select callbox_enqueue($1, $2, 'call.completed', 'inbound', $3::json)`,
   insert: `
-    insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload)
-    values ($1, $4, $2, 'call.completed', 'inbound', $5, $3::json)`,
+    with row as (
+      insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+      values ($1, $4, $2, 'call.completed', 'inbound', $5)
+    )
+    insert into webhook_payloads (business_id, delivery_id, payload) values ($1, $4, $3::json)`,
 }
 
 serve<CommitMethods>({

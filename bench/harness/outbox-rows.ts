@@ -16,13 +16,17 @@ export async function fillOutbox(
   directions: readonly Direction[] = ['inbound'],
 ): Promise<void> {
   await database.pool.query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, payload)
-     select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-            direction, business_id % 64, $4::json
-     from generate_series(1, $2::integer) as n
-     cross join unnest($1::bigint[]) as b (business_id)
-     cross join unnest($5::text[]) as d (direction)
-     cross join lateral (select 'CA' || md5($3 || n || direction || business_id) as call_sid) as call`,
+    `with enqueued as (
+       insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+       select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+              direction, business_id % 64
+       from generate_series(1, $2::integer) as n
+       cross join unnest($1::bigint[]) as b (business_id)
+       cross join unnest($5::text[]) as d (direction)
+       cross join lateral (select 'CA' || md5($3 || n || direction || business_id) as call_sid) as call
+       returning business_id, id
+     )
+     insert into webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from enqueued`,
     [businesses, rowsEach, series, payload, directions],
   )
 }
@@ -37,11 +41,11 @@ export async function fillDelivered(
   await database.pool.query(
     `with delivered as (
        insert into webhook_outbox (
-         business_id, id, call_sid, event_type, direction, slot, payload,
+         business_id, id, call_sid, event_type, direction, slot,
          status, version, attempt_count, created_at, due_at, finished_at
        )
        select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-              'inbound', business_id % 64, $4::json, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
+              'inbound', business_id % 64, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
        cross join lateral (
@@ -49,6 +53,8 @@ export async function fillDelivered(
                 now() - interval '30 days' * (1 - n / $2::float8) as at
        ) as call
        returning business_id, id, created_at
+     ), sent as (
+       insert into webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from delivered
      )
      insert into webhook_attempts (
        business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, response_excerpt

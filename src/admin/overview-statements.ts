@@ -23,7 +23,7 @@ const statementTimeoutMs = 4_000
 const readAll = `
   with ended as (
     select status from webhook_outbox
-    where finished_at > now() - interval '1 hour' and payload is not null
+    where finished_at > now() - interval '1 hour' and has_payload
     order by finished_at desc
     limit :mostEnded
   ), calls_at_work as (

@@ -31,15 +31,19 @@ const takeDeliveries: Batch = (trx, days) =>
     trx,
     `with ended as materialized (
        select business_id, id from webhook_outbox
-       where finished_at < now() - make_interval(days => :days) and payload is not null and status <> 'pending'
+       where finished_at < now() - make_interval(days => :days) and has_payload and status <> 'pending'
        order by finished_at
        limit :batchSize
        for update skip locked
      ), emptied as (
-       update webhook_outbox o set payload = null, version = o.version + 1
+       update webhook_outbox o set has_payload = false, version = o.version + 1
        from ended e
        where o.business_id = e.business_id and o.id = e.id
-     ), deleted as (
+     ), payloads as (
+       delete from webhook_payloads p
+       using ended e
+       where p.business_id = e.business_id and p.delivery_id = e.id
+     ), attempts as (
        delete from webhook_attempts a
        using ended e
        where a.business_id = e.business_id and a.delivery_id = e.id

@@ -29,7 +29,7 @@ async function countSkipped(knex: Knex, businessId: string, direction: Direction
   const { rows } = await knex.raw<{ rows: { fitting: number }[] }>(
     `select (count(*) filter (where has_payload))::integer as fitting
      from (
-       select payload is not null as has_payload
+       select has_payload
        from webhook_outbox
        where status = 'skipped' and business_id = ? and direction = ?
        order by created_at desc

@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Delivery } from './delivery.ts'
 import type { PostResult } from './post.ts'
 import type { Outcome } from './retry-policy.ts'
-import { settleParameters } from './settle-parameters.ts'
+import { settleParameter } from './settle-parameter.ts'
 import { settleAgain, settleDeliveries } from './sql/settle.ts'
 
 export interface Attempt {
@@ -104,10 +104,10 @@ export class Settler {
   async #settle(batch: Settlement[], repeated = false): Promise<void> {
     let waitMs = firstRetryMs
     while (!this.#gaveUp) {
-      let changed: Set<string>
+      let superseded: Set<string>
       try {
-        changed = await this.#write(settleParameters(batch), repeated)
-        this.#settledSoFar += changed.size
+        superseded = await this.#write([settleParameter(batch)], repeated)
+        this.#settledSoFar += batch.length - superseded.size
       } catch (error) {
         if (isRejectedData(error)) return this.#isolate(batch, error, repeated)
         repeated = true
@@ -116,12 +116,12 @@ export class Settler {
         waitMs = Math.min(waitMs * 2, longestRetryMs)
         continue
       }
-      return this.#acknowledged(batch, ({ delivery }) => changed.has(delivery.id))
+      return this.#acknowledged(batch, ({ delivery }) => !superseded.has(delivery.id))
     }
     this.#log.error({ event: 'settle.gave_up', results: batch.length }, 'results could not be recorded before the end')
   }
 
-  /** @returns the ids of the deliveries that it changed. */
+  /** @returns the ids of the deliveries that had moved on. */
   async #write(parameters: unknown[], repeated: boolean): Promise<Set<string>> {
     const rows =
       repeated || this.#settledSoFar < plannedFrom

@@ -110,12 +110,14 @@ export function matchingDeliveries(knex: Knex, filter: DeliveryFilter): Knex.Que
 export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow & { payload: string | null }) | null> {
   const businessId = await businessOf(knex, id)
   if (businessId === null) return null
-  const row = await knex('webhook_outbox')
+  const row = await knex('webhook_outbox as o')
     .where({ business_id: businessId, id })
     .first<DeliveryRow & { payload: string | null }>(
       ...columns,
       knex.raw(placeTime('created_at')),
-      knex.raw('payload::text as payload'),
+      knex.raw(
+        `(select payload::text from webhook_payloads p where p.business_id = o.business_id and p.delivery_id = o.id) as payload`,
+      ),
     )
   return row ?? null
 }

@@ -11,7 +11,7 @@ export type RequeueOutcome =
  * Of a delivery `o`. One that is due already is not touched: it may be in flight, and a new version would throw its
  * outcome away and send it twice.
  */
-export const canBeRequeued = `o.payload is not null and (o.status <> 'pending' or o.due_at > now())`
+export const canBeRequeued = `o.has_payload and (o.status <> 'pending' or o.due_at > now())`
 
 /** A finished delivery begins its schedule anew, its attempts counted on; a waiting one is only made due. */
 export const tryAnew = `
@@ -33,7 +33,7 @@ export async function requeueDelivery(trx: Knex, businessId: string, id: string)
     key,
   )
   const { rows } = await trx.raw<{ rows: { direction: Direction; gone: boolean }[] }>(
-    'select direction, payload is null as gone from webhook_outbox where business_id = ? and id = ?::uuid',
+    'select direction, not has_payload as gone from webhook_outbox where business_id = ? and id = ?::uuid',
     key,
   )
   const row = rows[0]

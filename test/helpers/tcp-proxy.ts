@@ -18,7 +18,7 @@ export interface TcpProxy {
   freeze(): void
   /** Ends `cut` and `freeze`; what was held back arrives late. */
   restore(): void
-  /** Holds back the next whole answer that contains `text`, to a statement that contains `statement`. */
+  /** Holds back the next whole answer to a statement that contains `statement`, where it or what was asked contains `text`. */
   holdAnswer(statement: string, text: string): Promise<HeldAnswer>
   close(): Promise<void>
 }
@@ -114,7 +114,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       if (!suspect || !readyForQuery.test(answers.heldText)) return
       suspect = false
       const trap = [...traps].find(
-        ({ statement, text }) => asked.includes(statement) && answers.heldText.includes(text),
+        ({ statement, text }) => asked.includes(statement) && (asked + answers.heldText).includes(text),
       )
       if (trap) {
         trap.caught = { flow: answers, client }
@@ -166,7 +166,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     async holdAnswer(statement, text) {
       const trap: Trap = { statement, text, caught: null }
       traps.add(trap)
-      const { flow, client } = await eventually(`an answer with ${text}`, () => trap.caught ?? false)
+      const { flow, client } = await eventually(`an exchange with ${text}`, () => trap.caught ?? false)
       return { release: () => flow.release(), drop: () => void client.resetAndDestroy() }
     },
     async close() {

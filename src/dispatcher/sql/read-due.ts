@@ -17,11 +17,11 @@ const dueOfRoutes = (condition: string): string => `
   select
     r.business_id, r.direction, b.revision,
     r.state, r.health_version, r.probes,
-    (extract(epoch from now() - r.failing_since) * 1000)::float8 as failing_for_ms,
+    date_part('epoch', now() - r.failing_since) * 1000 as failing_for_ms,
     o.id, o.call_sid, o.event_type, o.version, o.attempt_count, o.step, o.requeued,
-    (extract(epoch from o.created_at) * 1000)::float8 as created_ms,
+    date_part('epoch', o.created_at) * 1000 as created_ms,
     (o.due_at at time zone 'UTC')::text as due_text,
-    o.payload
+    p.payload
   from routes r
   left join businesses b on b.business_id = r.business_id
   cross join lateral (
@@ -37,6 +37,13 @@ const dueOfRoutes = (condition: string): string => `
     order by o.due_at
     limit $2
   ) o
+  cross join lateral (
+    select p.payload
+    from webhook_payloads p
+    where p.business_id = r.business_id
+      and p.delivery_id = o.id
+    limit 1
+  ) p
   where r.slot = any($1::smallint[])
     and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
     and ${condition}
