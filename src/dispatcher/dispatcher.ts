@@ -39,8 +39,8 @@ export interface RunningDispatcher {
   stop(): Promise<void>
 }
 
-/** Three settles, the two lanes' reads, and one for the rest; the lease and `LISTEN` have their own. */
-const connections = 6
+/** Two settles, the two lanes' reads, and one for the rest; the lease and `LISTEN` have their own. */
+const connections = 5
 /** Of the window, what all but the first POSTs of routes may take (see `RouteQueues`). */
 const doubtfulShare = 0.75
 /** How long a stop waits for the database once the last answer is in, in milliseconds. */
