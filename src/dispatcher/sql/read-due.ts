@@ -11,7 +11,8 @@
  * time in UTC, without its zone, sorts as the time does; it is not named `due_at`: the order would go by the text.
  *
  * The last condition is always true. Without it PostgreSQL 18 puts a Memoize node above the inner rows and copies each of
- * them, payload and all, for a route that is looked up once: 7.0 µs a row instead of 5.2.
+ * them, payload and all, for a route that is looked up once: 7.0 µs a row instead of 5.2. The one above the payloads costs
+ * nothing: 12.1 µs a row with it, 13.6 without, 13.5 with a subquery in their place, 6.2 without the payloads.
  */
 const dueOfRoutes = (condition: string): string => `
   select
