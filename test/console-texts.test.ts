@@ -113,9 +113,9 @@ describe('the command of an attempt', () => {
 
   test('names the headers that the dispatcher sends, and no secret', () => {
     const started = 1_765_376_639_500
-    const delivery = { id: 'b7', payload: '{}' } as unknown as Parameters<typeof requestFor>[0]
-    const endpoint = { signingKeys: [], headers: ['X-Key', 'secret'] } as unknown as Parameters<typeof requestFor>[1]
-    const { headers } = requestFor(delivery, endpoint, 'https://e.example/', started)
+    const delivery = { id: 'b7' } as unknown as Parameters<typeof requestFor>[0]
+    const endpoint = { signingKeys: [], headers: ['X-Key', 'secret'] } as unknown as Parameters<typeof requestFor>[2]
+    const { headers } = requestFor(delivery, Buffer.from('{}'), endpoint, 'https://e.example/', started)
     const sent = Array.from({ length: headers.length / 2 }, (_, place) => headers.slice(2 * place, 2 * place + 2))
     const secret = ['webhook-signature', 'X-Key']
     expect(

@@ -45,6 +45,40 @@ describe('callbox_enqueue', () => {
     expect(rows).toEqual([{ slot: 13 }, { slot: 13 }])
   })
 
+  test('a program needs the right to insert, and can read or change no payload with it', async () => {
+    const client = await database.pool.connect()
+    try {
+      await client.query('begin')
+      await client.query(`
+        create role enqueue_test_program;
+        grant insert on webhook_outbox, webhook_payloads to enqueue_test_program;
+        grant select, insert on routes to enqueue_test_program;
+        set local role enqueue_test_program`)
+      const ids = new Set<string>()
+      for (const call of ['CA1', 'CA2', 'CA1']) {
+        ids.add((await client.query(enqueue, [21, call, 'call.completed', 'inbound', '{}'])).rows[0].id)
+      }
+      expect(ids.size).toBe(2)
+      await client.query('savepoint tried')
+      for (const statement of ['select payload from webhook_payloads', `update webhook_payloads set payload = '{}'`]) {
+        await expect(client.query(statement)).rejects.toThrow('permission denied for table webhook_payloads')
+        await client.query('rollback to savepoint tried')
+      }
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
+  })
+
+  test('a payload whose row was deleted by hand gives way to that of the same event', async () => {
+    const event = [22, 'CA1', 'call.completed', 'inbound']
+    await database.pool.query(enqueue, [...event, '{"a":1}'])
+    await database.pool.query('delete from webhook_outbox where business_id = 22')
+    await database.pool.query(enqueue, [...event, '{"a":2}'])
+    const { rows } = await database.pool.query('select payload::text from webhook_payloads where business_id = 22')
+    expect(rows).toEqual([{ payload: '{"a":2}' }])
+  })
+
   test('a rolled-back one leaves nothing', async () => {
     const before = await count()
     const client = await database.pool.connect()

@@ -138,6 +138,19 @@ test('a settle whose commit was not heard is repeated, and counts once', async (
   ])
 })
 
+test('a payload that is missing ends its delivery, and hides none of its route', async () => {
+  const business = await newBusiness()
+  const ids: string[] = []
+  for (let n = 0; n < 40; n += 1) ids.push(await enqueue(database, business, `CA-half-${n}`))
+  const [kept = ''] = ids.splice(-1)
+  await database.pool.query('delete from webhook_payloads where delivery_id = any($1)', [ids])
+  runDispatcher(database.url)
+  await untilStatus(database, kept, 'delivered')
+  for (const id of ids) {
+    expect(await untilStatus(database, id, 'failed')).toMatchObject({ reason: 'its payload is not in the database' })
+  }
+})
+
 test('an enqueue that commits a minute late is delivered, on a busy route and on a quiet one', async () => {
   const [busy, quiet] = [await newBusiness(), await newBusiness()]
   receiver.answers.queue(`/${busy}`, 'hang', { status: 200 })

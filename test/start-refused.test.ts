@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { migrate } from '../src/database/migrate.ts'
 import { secretsKey } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { spawnService } from './helpers/service-process.ts'
@@ -16,6 +17,14 @@ test('a database that there is not ends the start with one line; it is no outage
     'DATABASE_URL: the database refuses it: database "nowhere" does not exist',
   )
   expect(await service.exited()).toBe(1)
+})
+
+test('a database of another version is not migrated, and its migrations are named', async () => {
+  const other = await createTestDatabase()
+  await other.pool.query(`update callbox_migrations set name = '004_of_old.ts' where name like '004%'`)
+  await expect(migrate(other.url)).rejects.toThrow(
+    'the database was made by another version of Callbox: it has 004_of_old.ts, which this one does not know',
+  )
 })
 
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))

@@ -28,16 +28,25 @@ export class PlannedStatement {
 
   async run<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[]): Promise<Row[]> {
     const name = this.#name
-    const statement = { text: this.#text, values, ...(this.#types && { types: this.#types }) }
+    if (name === undefined) return this.runUnplanned(pool, values)
     try {
-      const { rows } = await pool.query<Row>({ ...statement, ...(name !== undefined && { name }) })
+      const { rows } = await pool.query<Row>({ ...this.#query(values), name })
       return rows
     } catch (error) {
-      if (name === undefined || !isForeign(error)) throw error
+      if (!isForeign(error)) throw error
       this.#name = undefined
-      const { rows } = await pool.query<Row>(statement)
-      return rows
+      return this.runUnplanned(pool, values)
     }
+  }
+
+  /** Planned for this once. */
+  async runUnplanned<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[]): Promise<Row[]> {
+    const { rows } = await pool.query<Row>(this.#query(values))
+    return rows
+  }
+
+  #query(values: unknown[]): pg.QueryConfig {
+    return { text: this.#text, values, ...(this.#types && { types: this.#types }) }
   }
 }
 

@@ -16,5 +16,6 @@ export interface Delivery {
   requeued: boolean
   /** Milliseconds since the epoch, by the database's clock. */
   createdMs: number
-  payload: Buffer
+  /** `null`: the database has none, which only a hand or half a restore brings about. */
+  payload: Buffer | null
 }

@@ -27,7 +27,7 @@ export interface DueRow extends RouteRow {
   requeued: boolean
   created_ms: number
   due_text: string
-  payload: Buffer
+  payload: Buffer | null
 }
 
 interface IntakeParts {

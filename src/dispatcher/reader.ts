@@ -26,6 +26,11 @@ const retryMs = 200
 const nothingNewMs = 5
 /** What is due sooner than this has a timer of its own. */
 const longestTimerMs = 30_000
+/**
+ * Planned anew each time until so many were read, which takes 0.7 ms: a plan made while there are few payloads reads all of
+ * them for each delivery, and goes on to when there are many (500 deliveries of 30,000: 6.3 s instead of 0.1).
+ */
+const plannedFrom = 1_000
 /** An open breaker's row is written a moment after the time of the next probe is known. */
 const rowLagMs = 50
 
@@ -67,6 +72,7 @@ export class Reader {
   /** How many had been sent when it was last looked whether it is time to read more. */
   #sentBefore = 0
   #sweepDueMs = 0
+  #readSoFar = 0
   #stopped = false
   #wake: () => void = () => undefined
   #loop: Promise<void> | null = null
@@ -215,7 +221,7 @@ export class Reader {
    * @returns how many deliveries were new.
    */
   async #read(businesses: ReadonlySet<string> | null): Promise<number> {
-    const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
+    const { kind, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
     const allowance = allowanceOf(queues, kind, budget)
@@ -244,10 +250,10 @@ export class Reader {
     const read = held.readBegun()
     let taken = 0
     try {
-      const rows = await (businesses ? this.#ofBusinesses : this.#ofSlots).run<DueRow>(pool, values)
+      const rows = await this.#rows(businesses ? this.#ofBusinesses : this.#ofSlots, values)
       budget.brought(
         rows.length,
-        rows.reduce((bytes, { payload }) => bytes + payload.length, 0),
+        rows.reduce((bytes, { payload }) => bytes + (payload?.length ?? 0), 0),
       )
       const revisions = new Map(rows.map((row) => [row.business_id, row.revision]))
       if (await endpoints.refresh(revisions, waitingOf(known))) queues.limitsChanged()
@@ -261,6 +267,14 @@ export class Reader {
     }
     this.#parts.onRead()
     return taken
+  }
+
+  async #rows(statement: PlannedStatement, values: unknown[]): Promise<DueRow[]> {
+    const { pool } = this.#parts
+    const isPlanned = this.#readSoFar >= plannedFrom
+    const rows = await (isPlanned ? statement.run<DueRow>(pool, values) : statement.runUnplanned<DueRow>(pool, values))
+    this.#readSoFar += rows.length
+    return rows
   }
 
   /** A read that was cut did not come to these: nothing else names those of them that are not in memory. */

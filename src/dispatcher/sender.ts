@@ -72,13 +72,19 @@ export class Sender {
       this.#park(turn, endpoint.sealError)
       return
     }
+    const { payload } = delivery
+    if (payload === null) {
+      queues.answered(turn)
+      settle({ delivery, attempt: null, outcome: { status: 'failed', reason: 'its payload is not in the database' } })
+      return
+    }
     const id = randomUUID()
     const startedMs = clock.now()
     const { url } = routing
     // Of an open breaker now: one that opens while this is under way makes no probe of it.
     const probe = route.breaker.open
     const newConnection = this.#cutOff.delete(delivery.id)
-    void this.#poster.post(requestFor(delivery, endpoint, url, startedMs), newConnection).then((result) => {
+    void this.#poster.post(requestFor(delivery, payload, endpoint, url, startedMs), newConnection).then((result) => {
       const again = result.keptConnectionClosed && !newConnection && !probe
       if (again) this.#remember(delivery.id)
       else health.answered(route, result, probe, performance.now())

@@ -56,7 +56,8 @@ const longestRetryMs = 1_000
  */
 export class Settler {
   readonly #pool: pg.Pool
-  readonly #planned = new PlannedStatement(settleDeliveries)
+  readonly #first = new PlannedStatement(settleDeliveries)
+  readonly #again = new PlannedStatement(settleAgain)
   readonly #acknowledged: Acknowledged
   readonly #log: Logger
   #queue: Settlement[] = []
@@ -125,10 +126,11 @@ export class Settler {
 
   /** @returns the ids of the deliveries that had moved on. */
   async #write(parameters: unknown[], repeated: boolean): Promise<Set<string>> {
-    const rows =
-      repeated || this.#settledSoFar < plannedFrom
-        ? (await this.#pool.query<{ id: string }>(repeated ? settleAgain : settleDeliveries, parameters)).rows
-        : await this.#planned.run<{ id: string }>(this.#pool, parameters)
+    const statement = repeated ? this.#again : this.#first
+    const isPlanned = !repeated && this.#settledSoFar >= plannedFrom
+    const rows = await (isPlanned
+      ? statement.run<{ id: string }>(this.#pool, parameters)
+      : statement.runUnplanned<{ id: string }>(this.#pool, parameters))
     return new Set(rows.map(({ id }) => id))
   }
 

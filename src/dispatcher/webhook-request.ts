@@ -8,9 +8,14 @@ import { sign } from './signature.ts'
  *
  * @param startedMs of this attempt, by the database's clock; `webhook-timestamp` is its whole seconds.
  */
-export function requestFor(delivery: Delivery, endpoint: Endpoint, url: string, startedMs: number): PostRequest {
+export function requestFor(
+  delivery: Delivery,
+  body: Buffer,
+  endpoint: Endpoint,
+  url: string,
+  startedMs: number,
+): PostRequest {
   const timestamp = Math.floor(startedMs / 1000)
-  const body = delivery.payload
   const headers = [
     'content-type',
     'application/json',
