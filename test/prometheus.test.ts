@@ -62,7 +62,7 @@ describe.skipIf(isSkipped)('a real Prometheus, on a running Callbox', { timeout:
       for (const { title, targets } of graphsOf(dashboard)) {
         for (const { expr } of targets) {
           await eventually(`${dashboard.title}, ${title}: ${expr} returns data`, async () => {
-            const samples = await prometheus.query(withVariables(expr, '10s'))
+            const samples = await prometheus.query(withVariables(expr, '30s'))
             return samples.length > 0
           })
         }

@@ -28,7 +28,7 @@ export interface Stage {
 /** Public settings that make a day of retries a matter of seconds. */
 const shortened = {
   WEBHOOK_RETRY_SCHEDULE: '1s,2s,3s',
-  WEBHOOK_TIMEOUT: '2s',
+  WEBHOOK_TIMEOUT: '4s',
   WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
 }
 
