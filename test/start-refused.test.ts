@@ -23,7 +23,7 @@ test('a database of another version is not migrated, and its migrations are name
   const other = await createTestDatabase()
   await other.pool.query(`update callbox_migrations set name = '004_of_old.ts' where name like '004%'`)
   await expect(migrate(other.url)).rejects.toThrow(
-    'the database was made by another version of Callbox: it has 004_of_old.ts, which this one does not know',
+    'the database was made by another version of Callbox: it has 004_of_old.ts, which this one does not know; use that version with it, or this one with a new database',
   )
 })
 

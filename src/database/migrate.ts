@@ -39,7 +39,8 @@ async function refuseUnknown(knex: Knex): Promise<void> {
   const unknown = await unknownMigrations(knex)
   if (unknown.length === 0) return
   throw new ConfigError(
-    `the database was made by another version of Callbox: it has ${unknown.join(', ')}, which this one does not know`,
+    `the database was made by another version of Callbox: it has ${unknown.join(', ')}, which this one does not know; ` +
+      'use that version with it, or this one with a new database',
   )
 }
 
