@@ -52,7 +52,7 @@ test.skipIf(!pgbouncerInstalled)('a planned statement goes on without its plan, 
   const statement = new PlannedStatement('select $1::integer + 1 as sum')
   const sums: number[] = []
   for (let round = 0; round < 10; round += 1) {
-    const rows = await Promise.all(Array.from({ length: 8 }, () => statement.run<{ sum: number }>(pool, [round])))
+    const rows = await Promise.all(Array.from({ length: 8 }, () => statement.run<{ sum: number }>(pool, [round], true)))
     sums.push(...rows.flat().map(({ sum }) => sum))
   }
   expect(sums).toHaveLength(80)

@@ -26,27 +26,19 @@ export class PlannedStatement {
     this.#name = `callbox_${hash('sha256', text).slice(0, 16)}`
   }
 
-  async run<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[]): Promise<Row[]> {
-    const name = this.#name
-    if (name === undefined) return this.runUnplanned(pool, values)
+  /** @param isWorthPlan a plan made now will do for later; else it is planned for this once. */
+  async run<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[], isWorthPlan: boolean): Promise<Row[]> {
+    const name = isWorthPlan ? this.#name : undefined
+    const statement = { text: this.#text, values, ...(this.#types && { types: this.#types }) }
     try {
-      const { rows } = await pool.query<Row>({ ...this.#query(values), name })
+      const { rows } = await pool.query<Row>({ ...statement, ...(name !== undefined && { name }) })
       return rows
     } catch (error) {
-      if (!isForeign(error)) throw error
+      if (name === undefined || !isForeign(error)) throw error
       this.#name = undefined
-      return this.runUnplanned(pool, values)
+      const { rows } = await pool.query<Row>(statement)
+      return rows
     }
-  }
-
-  /** Planned for this once. */
-  async runUnplanned<Row extends pg.QueryResultRow>(pool: pg.Pool, values: unknown[]): Promise<Row[]> {
-    const { rows } = await pool.query<Row>(this.#query(values))
-    return rows
-  }
-
-  #query(values: unknown[]): pg.QueryConfig {
-    return { text: this.#text, values, ...(this.#types && { types: this.#types }) }
   }
 }
 

@@ -221,7 +221,7 @@ export class Reader {
    * @returns how many deliveries were new.
    */
   async #read(businesses: ReadonlySet<string> | null): Promise<number> {
-    const { kind, lease, held, queues, draining, endpoints, budget } = this.#parts
+    const { kind, pool, lease, held, queues, draining, endpoints, budget } = this.#parts
     const nowMs = performance.now()
     const sweepAfter = this.#sweepAfter
     const allowance = allowanceOf(queues, kind, budget)
@@ -250,7 +250,9 @@ export class Reader {
     const read = held.readBegun()
     let taken = 0
     try {
-      const rows = await this.#rows(businesses ? this.#ofBusinesses : this.#ofSlots, values)
+      const statement = businesses ? this.#ofBusinesses : this.#ofSlots
+      const rows = await statement.run<DueRow>(pool, values, this.#readSoFar >= plannedFrom)
+      this.#readSoFar += rows.length
       budget.brought(
         rows.length,
         rows.reduce((bytes, { payload }) => bytes + (payload?.length ?? 0), 0),
@@ -267,14 +269,6 @@ export class Reader {
     }
     this.#parts.onRead()
     return taken
-  }
-
-  async #rows(statement: PlannedStatement, values: unknown[]): Promise<DueRow[]> {
-    const { pool } = this.#parts
-    const isPlanned = this.#readSoFar >= plannedFrom
-    const rows = await (isPlanned ? statement.run<DueRow>(pool, values) : statement.runUnplanned<DueRow>(pool, values))
-    this.#readSoFar += rows.length
-    return rows
   }
 
   /** A read that was cut did not come to these: nothing else names those of them that are not in memory. */

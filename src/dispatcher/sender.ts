@@ -51,6 +51,11 @@ export class Sender {
     settle({ delivery, attempt: null, outcome: atOnce(delivery) })
   }
 
+  #settleUnsent(turn: Turn, outcome: Settlement['outcome']): void {
+    this.#parts.queues.answered(turn)
+    this.#parts.settle({ delivery: turn.delivery, attempt: null, outcome })
+  }
+
   #remember(id: string): void {
     if (this.#cutOff.size >= mostRemembered) this.#cutOff.clear()
     this.#cutOff.add(id)
@@ -64,8 +69,7 @@ export class Sender {
     const routing = routeFor(delivery.direction, endpoint?.urls ?? null)
     if (endpoint === null || 'skipped' in routing) {
       const reason = 'skipped' in routing ? routing.skipped : 'the business is not known'
-      queues.answered(turn)
-      settle({ delivery, attempt: null, outcome: { status: 'skipped', reason } })
+      this.#settleUnsent(turn, { status: 'skipped', reason })
       return
     }
     if (endpoint.sealError !== null) {
@@ -74,8 +78,7 @@ export class Sender {
     }
     const { payload } = delivery
     if (payload === null) {
-      queues.answered(turn)
-      settle({ delivery, attempt: null, outcome: { status: 'failed', reason: 'its payload is not in the database' } })
+      this.#settleUnsent(turn, { status: 'failed', reason: 'its payload is not in the database' })
       return
     }
     const id = randomUUID()

@@ -127,10 +127,7 @@ export class Settler {
   /** @returns the ids of the deliveries that had moved on. */
   async #write(parameters: unknown[], repeated: boolean): Promise<Set<string>> {
     const statement = repeated ? this.#again : this.#first
-    const isPlanned = !repeated && this.#settledSoFar >= plannedFrom
-    const rows = await (isPlanned
-      ? statement.run<{ id: string }>(this.#pool, parameters)
-      : statement.runUnplanned<{ id: string }>(this.#pool, parameters))
+    const rows = await statement.run<{ id: string }>(this.#pool, parameters, this.#settledSoFar >= plannedFrom)
     return new Set(rows.map(({ id }) => id))
   }
 
