@@ -25,13 +25,10 @@ import {
 const [ours, customer] = ['+97237000010', '+972501234567']
 let database: TestDatabase
 let stage: IngressStage
-/** Another process of the role `api`, on the same database. */
-let other: IngressStage
 beforeAll(async () => {
   database = await createTestDatabase()
   await businessWithNumber(database, '10', ours)
   stage = await openIngress(database)
-  other = await openIngress(database)
   stage.ingress.start()
 })
 
@@ -94,6 +91,7 @@ test('all orders of a call’s callbacks end in the same call and one job', asyn
 })
 
 test('the same callbacks 20 times at once, matched by two processes, are one call and one job', async () => {
+  const other = await openIngress(database)
   other.ingress.start()
   const call = newInbound()
   stage.twilio.addCall(call)
@@ -107,6 +105,8 @@ test('the same callbacks 20 times at once, matched by two processes, are one cal
   const rows = await settled(database, call.callSid, 40)
   expect(rows.map((row) => row.state)).toEqual(Array(40).fill('matched'))
   await expectOneRecordedCall(call)
+  // Its Twilio knows none of the calls of the tests that follow.
+  await other.close()
 })
 
 describe('a leg belongs to its parent', () => {
@@ -236,7 +236,6 @@ test('no statement of the matching reads all stored callbacks', async () => {
     return rows[0]
   }
   await stage.ingress.stop()
-  await other.ingress.stop()
   await database.knex.destroy()
   database.knex.initialize()
   await eventually('the stopped connections have reported', async () => {
