@@ -10,6 +10,10 @@
  * The cursor is JSON and not a joined `unnest`, since Citus refuses LATERAL over `unnest` with a limit. The text of a
  * time in UTC, without its zone, sorts as the time does; it is not named `due_at`: the order would go by the text.
  *
+ * The routes are put in order before anything of theirs is read, so that a read ends with its limit. Sorted at the end,
+ * 250 routes with a backlog cost 42,625 rows and their payloads, 78 MB of them sorted on disk, to bring 1,024: 580 ms
+ * instead of 35. Within a route rows come as the inner query orders them, by their due time.
+ *
  * A payload that is missing, as after half a restore, hides neither its delivery nor the others of its route.
  *
  * The last condition is always true. Without it PostgreSQL 18 puts a Memoize node above the inner rows and copies each of
@@ -18,15 +22,22 @@
  */
 const dueOfRoutes = (condition: string): string => `
   select
-    r.business_id, r.direction, b.revision,
+    r.business_id, r.direction, r.revision,
     r.state, r.health_version, r.probes,
     date_part('epoch', now() - r.failing_since) * 1000 as failing_for_ms,
     o.id, o.call_sid, o.event_type, o.version, o.attempt_count, o.step, o.requeued,
     date_part('epoch', o.created_at) * 1000 as created_ms,
     (o.due_at at time zone 'UTC')::text as due_text,
     p.payload
-  from routes r
-  left join businesses b on b.business_id = r.business_id
+  from (
+    select r.business_id, r.direction, b.revision, r.state, r.health_version, r.probes, r.failing_since
+    from routes r
+    left join businesses b on b.business_id = r.business_id
+    where r.slot = any($1::smallint[])
+      and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
+      and ${condition}
+    order by r.business_id, r.direction
+  ) r
   cross join lateral (
     select *
     from webhook_outbox o
@@ -47,11 +58,8 @@ const dueOfRoutes = (condition: string): string => `
       and p.delivery_id = o.id
     limit 1
   ) p on true
-  where r.slot = any($1::smallint[])
-    and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
-    and ${condition}
-    and o.due_at <= clock_timestamp()
-  order by r.business_id, r.direction, o.due_at
+  where o.due_at <= clock_timestamp()
+  order by r.business_id, r.direction
   limit $4`
 
 /** The sweep: all routes of the slots, beginning after a business. */
