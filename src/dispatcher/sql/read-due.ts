@@ -22,7 +22,7 @@
  */
 const dueOfRoutes = (condition: string): string => `
   select
-    r.business_id, r.direction, r.revision,
+    r.business_id, r.direction, b.revision,
     r.state, r.health_version, r.probes,
     date_part('epoch', now() - r.failing_since) * 1000 as failing_for_ms,
     o.id, o.call_sid, o.event_type, o.version, o.attempt_count, o.step, o.requeued,
@@ -30,9 +30,8 @@ const dueOfRoutes = (condition: string): string => `
     (o.due_at at time zone 'UTC')::text as due_text,
     p.payload
   from (
-    select r.business_id, r.direction, b.revision, r.state, r.health_version, r.probes, r.failing_since
+    select r.business_id, r.direction, r.state, r.health_version, r.probes, r.failing_since
     from routes r
-    left join businesses b on b.business_id = r.business_id
     where r.slot = any($1::smallint[])
       and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
       and ${condition}
@@ -51,6 +50,12 @@ const dueOfRoutes = (condition: string): string => `
     order by o.due_at
     limit $2
   ) o
+  left join lateral (
+    select b.revision
+    from businesses b
+    where b.business_id = r.business_id
+    limit 1
+  ) b on true
   left join lateral (
     select p.payload
     from webhook_payloads p
