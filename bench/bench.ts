@@ -15,22 +15,30 @@ names: ${Object.keys(figures).join(' ')}; none: all
 `
 const results = new URL('./results/', import.meta.url)
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, profile: { type: 'string' } },
-})
-const quick = values.quick === true
-const rounds = Number(values.rounds ?? (quick ? 1 : 3))
-const chosen = positionals.length === 0 ? Object.keys(figures) : positionals
-if (
-  !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100) ||
-  chosen.some((name) => !Object.hasOwn(figures, name))
-) {
-  process.stderr.write(usage)
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n\n${usage}`)
   process.exit(2)
 }
 
+const { values, positionals } = readArguments()
+if (values.help === true) {
+  process.stdout.write(usage)
+  process.exit()
+}
+const quick = values.quick === true
+const rounds = Number(values.rounds ?? (quick ? 1 : 3))
+const chosen = positionals.length === 0 ? Object.keys(figures) : positionals
+if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
+  refuse(`--rounds: got ${values.rounds}; takes a whole number from 1 to 100`)
+}
+const unknown = chosen.find((name) => !Object.hasOwn(figures, name))
+if (unknown !== undefined) refuse(`got ${JSON.stringify(unknown)}; takes names of rows`)
+
 const startedAt = new Date()
+const showMachine = (machine: Record<string, string | number>): string =>
+  Object.entries(machine)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' · ')
 const lines: Line[] = []
 const server = await BenchServer.start(values.profile ?? null)
 const receiver = new Receiver()
@@ -60,8 +68,22 @@ try {
   mkdirSync(results, { recursive: true })
   const file = new URL(`${startedAt.toISOString().slice(0, 19).replaceAll(':', '')}.json`, results)
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
-  process.stdout.write(`\n${printTable(lines)}\n\n${Object.values(machine).join(' · ')}\n${fileURLToPath(file)}\n`)
+  process.stdout.write(`\n${printTable(lines)}\n\n${showMachine(machine)}\n${fileURLToPath(file)}\n`)
 } finally {
   await stop()
 }
 if (lines.some(({ met }) => met === false)) process.exitCode = 1
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        ...{ help: { type: 'boolean' }, quick: { type: 'boolean' } },
+        ...{ rounds: { type: 'string' }, profile: { type: 'string' } },
+      },
+    })
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}

@@ -75,7 +75,7 @@ async function runMigrate(): Promise<void> {
   if (url === null) {
     const opened = await openDatabase(config, true)
     await opened.embedded?.stop()
-    process.stdout.write('the embedded database is current\n')
+    process.stdout.write(`the embedded database in ${config.home} is current; DATABASE_URL would name another\n`)
     return
   }
   const { migrate } = await import('./database/migrate.ts')

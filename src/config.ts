@@ -92,8 +92,11 @@ const adminTokens = list.pipe(
         })
         .pipe(z.object({ name: z.string().min(1), token: z.string().min(8) })),
     )
-    .min(1),
+    .min(1)
+    .refine((tokens) => new Set(tokens.map(({ token }) => token)).size === tokens.length),
 )
+
+const adminTokensTake = 'a token of 8 characters or more, or name:token,name:token, no token twice'
 
 const base64Key = z
   .string()
@@ -137,9 +140,7 @@ export function readConfig(env: Environment): Config {
     publicUrl:
       read.optional('PUBLIC_URL', httpUrl, 'an http or https address, such as https://callbox.example') ??
       `http://localhost:${port}`,
-    adminTokens:
-      read.optional('ADMIN_TOKEN', adminTokens, 'a token of 8 characters or more, or name:token,name:token', true) ??
-      [],
+    adminTokens: read.optional('ADMIN_TOKEN', adminTokens, adminTokensTake, true) ?? [],
     secretsKey: read.optional('SECRETS_KEY', base64Key, '32 bytes in base64 (openssl rand -base64 32)', true),
     secretsKeyPrevious: read.optional('SECRETS_KEY_PREVIOUS', base64Key, 'the former SECRETS_KEY', true),
     twilio: {
@@ -192,7 +193,7 @@ export function readConfig(env: Environment): Config {
  */
 export function requireSecrets(config: Config, chosen: readonly Role[]): void {
   if (chosen.includes('api') && config.adminTokens.length === 0) {
-    throw new ConfigError('ADMIN_TOKEN: got nothing; takes a token of 8 characters or more, or name:token,name:token')
+    throw new ConfigError(`ADMIN_TOKEN: got nothing; takes ${adminTokensTake}`)
   }
   if (config.secretsKey === null && (chosen.includes('api') || chosen.includes('dispatcher'))) {
     throw new ConfigError('SECRETS_KEY: got nothing; takes 32 bytes in base64 (openssl rand -base64 32)')

@@ -169,7 +169,8 @@ async function waitForSchema(missing: () => Promise<string | null>, stopping: Ab
   while (!stopping.aborted) {
     const reason = await missing().catch((error: unknown) => {
       if (isRefusal(error)) throw explainUnusable(error, 'DATABASE_URL')
-      return 'the database does not answer'
+      const explained = explainUnusable(error, 'DATABASE_URL')
+      return explained instanceof ConfigError ? explained.message : 'the database does not answer'
     })
     if (reason === null) return
     if (reason !== said) log.warn({ event: 'service.waiting', reason }, `waiting: ${reason}`)

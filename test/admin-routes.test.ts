@@ -277,14 +277,23 @@ describe('PUT of a business', () => {
   })
 })
 
-test('a requeue on a parked route says what it waits for', async () => {
+test('a delivery of a route in trouble says what it waits for', async () => {
   await putBusiness(database, '1', { inbound: 'https://e.example/' })
   const id = await enqueue(database, '1', 'CA1')
   const requeue = async () => (await api.send('POST', `/admin/deliveries/${id}/requeue`)).json
-  expect(await requeue()).toMatchObject({ status: 'pending', waits_for: null })
+  const look = async () => (await api.send('GET', `/admin/deliveries/${id}`)).json
+  for (const ask of [requeue, look]) expect(await ask()).toMatchObject({ status: 'pending', waits_for: null })
+  await database.pool.query(
+    `update routes set state = 'failing', state_reason = 'HTTP 500', probe_at = '2030-01-01T00:00:00Z'`,
+  )
+  const probe = 'one delivery at a time is tried, the next at 2030-01-01T00:00:00.000Z'
+  for (const ask of [requeue, look]) {
+    expect(await ask()).toMatchObject({ waits_for: `its endpoint to answer again: HTTP 500; ${probe}` })
+  }
   await order('park', '1/inbound', { reason: 'they move house' })
-  expect(await requeue()).toMatchObject({
-    status: 'pending',
-    waits_for: 'its route to be unparked: they move house',
-  })
+  for (const ask of [requeue, look]) {
+    expect(await ask()).toMatchObject({ waits_for: 'its route to be unparked: they move house' })
+  }
+  await database.pool.query(`update webhook_outbox set status = 'delivered'`)
+  expect(await look()).toMatchObject({ status: 'delivered', waits_for: null })
 })

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { connect } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type AddressInfo, connect } from 'node:net'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type Receiver, startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
-import { enqueue, untilStatus } from './helpers/outbox.ts'
+import { attemptsOf, enqueue, untilStatus } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let receiver: Receiver
@@ -43,4 +43,24 @@ test('with WEBHOOK_PROXY_URL the proxy resolves the name; variables of the envir
   await untilStatus(database, await enqueue(database, '10', 'CA1'), 'delivered')
   expect(tunnels).toEqual(['n8n.internal:81'])
   expect(receiver.posts.map((post) => post.verified)).toEqual([true])
+})
+
+test.each([
+  ['refuses', 'the proxy: it answered 403 to CONNECT'],
+  ['is not there', 'the proxy: connect ECONNREFUSED'],
+])('a proxy that %s is what the attempt tells of', async (what, says) => {
+  const refusing = createServer()
+  refusing.on('connect', (_request, client) => client.end('HTTP/1.1 403 Forbidden\r\n\r\n'))
+  await once(refusing.listen(0, '127.0.0.1'), 'listening')
+  const { port } = refusing.address() as AddressInfo
+  if (what === 'is not there') refusing.close()
+  onTestFinished(() => void refusing.close())
+  const own = await createTestDatabase()
+  await putBusiness(own, '10', { inbound: 'http://n8n.internal:81/ten' })
+  const settings = { WEBHOOK_PROXY_URL: `http://127.0.0.1:${port}`, WEBHOOK_RETRY_SCHEDULE: '1ms' }
+  runDispatcher(own.url, settings)
+  const id = await enqueue(own, '10', 'CA1')
+  await untilStatus(own, id, 'failed')
+  const [attempt] = await attemptsOf(own, id)
+  expect(attempt).toMatchObject({ result: 'connect', error: expect.stringContaining(says) })
 })

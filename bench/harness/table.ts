@@ -27,7 +27,7 @@ export function printTable(lines: readonly Line[]): string {
   const cells = lines.map((line) => [
     line.title,
     line.goal === null ? '' : `${line.goal.is === 'at least' ? '≥' : '≤'} ${shown(line.goal.value, line.unit)}`,
-    shown(line.median, line.unit),
+    shownAgainst(line),
     line.values.length > 1 ? `${shown(line.least, line.unit)} – ${shown(line.most, line.unit)}` : '',
     line.met === null ? '' : line.met ? 'met' : 'missed',
   ])
@@ -47,8 +47,14 @@ export function printTable(lines: readonly Line[]): string {
   return [rowOf(heads), rule, ...rows].join('\n')
 }
 
-function shown(value: number, unit: string): string {
+/** With as many digits as it takes to tell a miss from its goal. */
+function shownAgainst({ median: value, unit, goal, met }: Line): string {
+  const text = shown(value, unit)
+  return met === false && goal !== null && text === shown(goal.value, unit) ? shown(value, unit, 3) : text
+}
+
+function shown(value: number, unit: string, atLeast = 0): string {
   if (unit === '/s') return `${Math.round(value).toLocaleString('en')} /s`
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  const digits = Math.max(atLeast, Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2)
   return `${value.toFixed(digits)} ${unit}`
 }

@@ -1,7 +1,7 @@
 import express from 'express'
 import { findDelivery, listAttempts, listDeliveries } from '../outbox/deliveries.ts'
 import { operatorOf } from './authentication.ts'
-import { deliveryNotFound, toAttempt, toDelivery } from './delivery-records.ts'
+import { deliveryNotFound, toAttempt, toDelivery, waitsFor } from './delivery-records.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
 import { requeueDelivery } from './operations/requeue-delivery.ts'
 import { pageOfListing } from './paging.ts'
@@ -26,7 +26,7 @@ export function deliveryRoutes(parts: OperationParts): express.Router {
     if (row === null) throw deliveryNotFound(id)
     const attempts = (await listAttempts(knex, row.business_id, id)).map(toAttempt)
     // The payload goes in as the text that is sent: parsing it would change its numbers and the order of its keys.
-    const delivery = JSON.stringify(toDelivery(row)).slice(0, -1)
+    const delivery = JSON.stringify({ ...toDelivery(row), waits_for: await waitsFor(knex, row) }).slice(0, -1)
     const text = `${delivery},"payload":${row.payload ?? 'null'},"attempts":${JSON.stringify(attempts)}}`
     response.type('application/json').send(text)
   })

@@ -5,15 +5,26 @@ import type { AttemptAnswer, DeliveryAnswer } from './schemas/delivery.ts'
 
 export const deliveryNotFound = (id: string): Problem => new Problem(404, `there is no delivery ${id}`)
 
-/** What must happen before a pending delivery is tried; `null`: nothing. */
+interface RouteInTrouble {
+  state: 'parked' | 'failing'
+  state_reason: string | null
+  probe_at: Date | null
+}
+
+/** What must happen before a pending delivery is tried; `null`: nothing, or it is not pending. */
 export async function waitsFor(
   knex: Knex,
-  { business_id, direction }: Pick<DeliveryRow, 'business_id' | 'direction'>,
+  { business_id, direction, status }: Pick<DeliveryRow, 'business_id' | 'direction' | 'status'>,
 ): Promise<string | null> {
-  const parked = await knex('routes')
-    .where({ business_id, direction, state: 'parked' })
-    .first<{ state_reason: string | null } | undefined>('state_reason')
-  return parked ? `its route to be unparked: ${parked.state_reason ?? 'no reason is known'}` : null
+  if (status !== 'pending') return null
+  const route = await knex('routes')
+    .where({ business_id, direction })
+    .whereIn('state', ['parked', 'failing'])
+    .first<RouteInTrouble | undefined>('state', 'state_reason', 'probe_at')
+  if (route === undefined) return null
+  const reason = route.state_reason ?? 'no reason is known'
+  if (route.state === 'parked') return `its route to be unparked: ${reason}`
+  return `its endpoint to answer again: ${reason}; one delivery at a time is tried, the next at ${route.probe_at?.toISOString() ?? 'once'}`
 }
 
 export function toDelivery(row: DeliveryRow): DeliveryAnswer {

@@ -21,6 +21,8 @@ const unsendableCodes = new Set([
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
 ])
+/** undici tells it by its words alone. */
+const proxyRefusal = /^Proxy response \((\d+)\) !== 200/
 const tlsCode = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO$)/
 
 /** Puts what Node and undici report into the words of the contract; what is unknown broke the exchange: `reset`. */
@@ -34,6 +36,7 @@ export function classifyError(error: unknown): TransportFailure {
   if (dnsCodes.has(code)) return 'dns'
   if (connectCodes.has(code)) return 'connect'
   if (tlsCode.test(code)) return 'tls'
+  if (error instanceof Error && proxyRefusal.test(error.message)) return 'connect'
   return 'reset'
 }
 
@@ -49,9 +52,23 @@ export function isKeptConnectionClosed(error: unknown): boolean {
 
 const longestMessage = 300
 
-/** The error's words as they are stored: bounded, and without what PostgreSQL's text cannot hold. */
-export function errorText(error: unknown): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error
-  const message = first instanceof Error ? first.message || first.name : String(first)
-  return message.replaceAll('\0', '').toWellFormed().slice(0, longestMessage)
+/**
+ * The error's words as they are stored: bounded, and without what PostgreSQL's text cannot hold.
+ *
+ * @param proxied a proxy is between: only to it is connected, and only its name is looked up.
+ */
+export function errorText(error: unknown, proxied: boolean): string {
+  const words = wordsOf(error instanceof AggregateError ? error.errors[0] : error)
+  const isOfProxy = proxied && ['connect', 'dns'].includes(classifyError(error))
+  return (isOfProxy ? `the proxy: ${words}` : words).replaceAll('\0', '').toWellFormed().slice(0, longestMessage)
+}
+
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // OpenSSL's own sentence is among its numbers, routines and source files.
+  if ('reason' in error && 'library' in error && typeof error.reason === 'string') return error.reason
+  const [, status] = proxyRefusal.exec(error.message) ?? []
+  if (status !== undefined) return `it answered ${status} to CONNECT`
+  // Advice for whoever started this process, and the record is read by others.
+  return error.message.replace(/; if the root CA is installed locally.*/s, '') || error.name
 }

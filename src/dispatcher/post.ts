@@ -40,6 +40,7 @@ export class Poster {
   readonly #targets = new Map<string, { origin: string; path: string }>()
   readonly #timeoutMs: number
   readonly #readRetryAfter: (value: string | null) => number | null
+  readonly #proxied: boolean
 
   /**
    * @param timeoutMs for the whole exchange, connecting and the answer's last byte included.
@@ -54,6 +55,7 @@ export class Poster {
   ) {
     this.#timeoutMs = timeoutMs
     this.#readRetryAfter = readRetryAfter
+    this.#proxied = proxyUrl !== null
     const options = {
       allowH2: false,
       headersTimeout: 0,
@@ -76,7 +78,7 @@ export class Poster {
   /** Never rejects: an attempt that fails is a result. @param newConnection none that was kept is good enough. */
   post(request: PostRequest, newConnection = false): Promise<PostResult> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(this.#timeoutMs, this.#readRetryAfter, resolve)
+      const exchange = new Exchange(this.#timeoutMs, this.#readRetryAfter, this.#proxied, resolve)
       try {
         const { origin, path } = this.#target(request.url)
         const { headers, body } = request
@@ -109,6 +111,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #begunMs = performance.now()
   readonly #timer: NodeJS.Timeout
   readonly #readRetryAfter: (value: string | null) => number | null
+  readonly #proxied: boolean
   readonly #resolve: (result: PostResult) => void
   #controller: Dispatcher.DispatchController | null = null
   #over = false
@@ -121,9 +124,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   constructor(
     timeoutMs: number,
     readRetryAfter: (value: string | null) => number | null,
+    proxied: boolean,
     resolve: (result: PostResult) => void,
   ) {
     this.#readRetryAfter = readRetryAfter
+    this.#proxied = proxied
     this.#resolve = resolve
     // After a turn of the event loop: a process that was stopped reads what has come meanwhile before it judges.
     this.#timer = setTimeout(() => setImmediate(() => this.#giveUp(timeoutMs)), timeoutMs)
@@ -160,7 +165,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: unknown, error: unknown): void {
     this.#keptConnectionClosed = this.#statusCode === null && isKeptConnectionClosed(error)
-    this.#end(classifyError(error), errorText(error))
+    this.#end(classifyError(error), errorText(error, this.#proxied))
   }
 
   #endByStatus(): void {

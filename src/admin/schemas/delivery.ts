@@ -61,16 +61,20 @@ export const attempt = z
   })
   .meta({ id: 'Attempt', description: 'One POST of a delivery.' })
 
+const waitsFor = z
+  .string()
+  .nullable()
+  .describe('what must happen to its route before it is tried; null: nothing, or it is not pending')
+
 export const deliveryAlone = delivery
   .extend({
+    waits_for: waitsFor,
     payload: z.unknown().describe('byte for byte what is sent; null once retention has taken it'),
     attempts: z.array(attempt).describe('the last 1000, oldest first'),
   })
   .meta({ id: 'DeliveryWithAttempts' })
 
-export const requeuedDelivery = delivery
-  .extend({ waits_for: z.string().nullable().describe('what must happen before it is tried; null: nothing') })
-  .meta({ id: 'RequeuedDelivery' })
+export const requeuedDelivery = delivery.extend({ waits_for: waitsFor }).meta({ id: 'RequeuedDelivery' })
 
 export const deliveryList = listOf(delivery).meta({ id: 'DeliveryList' })
 

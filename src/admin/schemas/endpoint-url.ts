@@ -21,4 +21,4 @@ function isEndpoint(url: URL): boolean {
 }
 
 export const endpointUrlTakes =
-  'an http or https URL of at most 2048 characters, without user name and password, or null for none'
+  'an http or https URL of at most 2048 characters, with a port from 1 to 65535 if any, without user name and password, or null for none'
