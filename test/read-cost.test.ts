@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { DueRow } from '../src/dispatcher/intake.ts'
 import { readDueOfBusinesses, readDueOfSlots } from '../src/dispatcher/sql/read-due.ts'
 import { createTestDatabase } from './helpers/database.ts'
@@ -34,17 +34,29 @@ const statements = [
   { what: 'a read by name', text: readDueOfBusinesses, scope: allBusinesses },
 ]
 
-for (const statistics of ['none', 'fresh']) {
-  test.each(statements)(
-    `$what of many backlogs reads what it brings, in order; statistics: ${statistics}`,
-    async (read) => {
-      if (statistics === 'fresh') await client.query('analyze webhook_outbox, routes')
-      const before = await deliveriesRead()
-      const { rows } = await client.query<DueRow>(read.text, [allSlots, ofOneRoute, '{}', most, read.scope, 0, '{}'])
-      expect((await deliveriesRead()) - before).toBeLessThan(2 * most)
-      expect(rows).toHaveLength(most)
-      const times = rows.map(({ business_id, due_text }) => `${business_id} ${due_text}`)
-      expect(times).toEqual([...times].sort())
-    },
-  )
-}
+const circumstances = [
+  { given: 'no statistics', statement: 'set plan_cache_mode = force_custom_plan' },
+  { given: 'no statistics and a plan for any parameters', statement: 'set plan_cache_mode = force_generic_plan' },
+  { given: 'statistics and a plan for any parameters', statement: 'analyze webhook_outbox, routes' },
+  { given: 'statistics', statement: 'set plan_cache_mode = force_custom_plan' },
+]
+
+describe.each(circumstances)('with $given', ({ statement }) => {
+  test.each(statements)('$what of many backlogs reads what it brings, in order', async ({ what, text, scope }) => {
+    await client.query(statement)
+    const before = await deliveriesRead()
+    const values = [allSlots, ofOneRoute, '{}', most, scope, 0, '{}']
+    const { rows } = await client.query<DueRow>({ name: what, text, values })
+    expect((await deliveriesRead()) - before).toBeLessThan(2 * most)
+    expect(rows).toHaveLength(most)
+    const times = rows.map(({ business_id, due_text }) => `${business_id} ${due_text}`)
+    expect(times).toEqual([...times].sort())
+  })
+})
+
+test('of a route whose breaker is open one delivery is read, its probe', async () => {
+  await client.query(`update routes set state = 'failing', probe_at = now() where business_id = 1`)
+  const { rows } = await client.query<DueRow>(readDueOfSlots, [allSlots, ofOneRoute, '{}', most, 0, 0, '{}'])
+  const counts = [1, 2].map((business) => rows.filter((row) => row.business_id === String(business)).length)
+  expect(counts).toEqual([1, ofOneRoute])
+})

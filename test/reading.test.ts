@@ -138,6 +138,23 @@ test('a settle whose commit was not heard is repeated, and counts once', async (
   ])
 })
 
+test('a last settle whose commit was not heard counts its delivery', async () => {
+  const proxy = await startTcpProxy(database.url)
+  onTestFinished(() => proxy.close())
+  const business = await newBusiness()
+  receiver.answers.queue(`/${business}`, 'hang')
+  const { metrics } = runDispatcher(proxy.databaseUrl, { WEBHOOK_TIMEOUT: '30s' })
+  const id = await enqueue(database, business, 'CA-unheard-last')
+  await eventually('the POST hangs', () => receiver.answers.hanging === 1)
+  const settle = proxy.holdAnswer('with settled as', id)
+  receiver.answers.release({ status: 200 })
+  const committed = await settle
+  committed.drop()
+  const count = await eventually('it is counted', async () => (await metrics.attempts.get()).values[0])
+  expect(count.value).toBe(1)
+  expect((await metrics.deliveries.get()).values).toMatchObject([{ labels: { outcome: 'delivered' }, value: 1 }])
+})
+
 test('a payload that is missing ends its delivery, and hides none of its route', async () => {
   const business = await newBusiness()
   const ids: string[] = []
