@@ -70,6 +70,7 @@ describe('one delivery', () => {
     const id = await enqueue(1, 'CA1', 'outbound', '{"a":1}')
     expect((await get(id.toUpperCase())).json).toEqual({
       id,
+      waits_for: null,
       business_id: '1',
       call_sid: 'CA1',
       event_type: 'call.completed',

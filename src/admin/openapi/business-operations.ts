@@ -38,7 +38,7 @@ export const businessOperations: ZodOpenApiPathsObject = {
       summary: 'Set up or change a business',
       description:
         'Changes the fields that it names; `null` clears. A business is not deleted: clear its URLs. A new ' +
-        '`signing_secret` signs at once, and for 24 hours the former one signs too.',
+        '`signing_secret` signs at once, and for 24 hours the former one signs too; another one in that time ends it.',
       requestParams: { path: businessPath },
       requestBody: {
         required: true,
