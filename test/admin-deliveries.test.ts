@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { requeueDelivery } from '../src/outbox/requeue.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 
@@ -260,6 +261,17 @@ describe('requeue', () => {
     await set(id, { status: 'failed', version: 5, finished_at: '2025-01-01T00:00:00Z' })
     const answers = await Promise.all(Array.from({ length: 10 }, () => requeue(id)))
     expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200))
+    expect((await stored(id)).version).toBe(6)
+  })
+
+  test('one that began before another, and comes after it, leaves alone what is due by then', async () => {
+    const id = await enqueue(80, 'CAbefore')
+    await set(id, { status: 'failed', version: 5, finished_at: '2025-01-01T00:00:00Z' })
+    await database.knex.transaction(async (trx) => {
+      await trx.raw('select now()')
+      await requeue(id)
+      expect(await requeueDelivery(trx, '80', id)).toMatchObject({ outcome: 'due', changed: false })
+    })
     expect((await stored(id)).version).toBe(6)
   })
 

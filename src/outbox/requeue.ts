@@ -9,9 +9,10 @@ export type RequeueOutcome =
 
 /**
  * Of a delivery `o`. One that is due already is not touched: it may be in flight, and a new version would throw its
- * outcome away and send it twice.
+ * outcome away and send it twice. Not `now()`, which stands still: whoever waited for another requeue of it would take the
+ * time that this one set for one to come.
  */
-export const canBeRequeued = `o.has_payload and (o.status <> 'pending' or o.due_at > now())`
+export const canBeRequeued = `o.has_payload and (o.status <> 'pending' or o.due_at > clock_timestamp())`
 
 /** A finished delivery begins its schedule anew, its attempts counted on; a waiting one is only made due. */
 export const tryAnew = `
