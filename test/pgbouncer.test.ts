@@ -45,6 +45,7 @@ test.skipIf(!pgbouncerInstalled)('two dispatchers deliver through PgBouncer in t
 test.skipIf(!pgbouncerInstalled)('a planned statement goes on without its plan, and no caller sees why', async () => {
   const bouncer = await startPgbouncer(database.url)
   const pool = new pg.Pool({ connectionString: bouncer.url, max: 8 })
+  pool.on('error', () => undefined)
   onTestFinished(async () => {
     await pool.end()
     await bouncer.stop()

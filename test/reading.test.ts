@@ -59,16 +59,22 @@ async function untilAllDelivered(): Promise<void> {
   })
 }
 
-const postsOf = (id: string): number => receiver.posts.filter((post) => post.webhookId === id).length
-
-test('a read of a snapshot older than a settle does not send the settled row twice', async () => {
+/** A delivery whose first POST hangs, of a dispatcher whose connections to the database go through a proxy. */
+async function startPostThatHangs(...then: Parameters<typeof receiver.answers.queue>[1][]) {
   const proxy = await startTcpProxy(database.url)
   onTestFinished(() => proxy.close())
   const business = await newBusiness()
-  receiver.answers.queue(`/${business}`, 'hang')
+  receiver.answers.queue(`/${business}`, 'hang', ...then)
   const { metrics } = runDispatcher(proxy.databaseUrl, { WEBHOOK_TIMEOUT: '30s' })
-  const id = await enqueue(database, business, 'CA-old')
+  const id = await enqueue(database, business, 'CA-hangs')
   await eventually('the POST hangs', () => receiver.answers.hanging === 1)
+  return { proxy, business, metrics, id }
+}
+
+const postsOf = (id: string): number => receiver.posts.filter((post) => post.webhookId === id).length
+
+test('a read of a snapshot older than a settle does not send the settled row twice', async () => {
+  const { proxy, business, metrics, id } = await startPostThatHangs()
 
   const held = proxy.holdAnswer('from routes r', 'CA-beside')
   await enqueue(database, business, 'CA-beside')
@@ -115,13 +121,7 @@ test('what a read brings of a slot that was lost and gained meanwhile is not tak
 })
 
 test('a settle whose commit was not heard is repeated, and counts once', async () => {
-  const proxy = await startTcpProxy(database.url)
-  onTestFinished(() => proxy.close())
-  const business = await newBusiness()
-  receiver.answers.queue(`/${business}`, 'hang', { status: 200 })
-  const { metrics } = runDispatcher(proxy.databaseUrl, { WEBHOOK_TIMEOUT: '30s' })
-  const id = await enqueue(database, business, 'CA-unheard')
-  await eventually('the POST hangs', () => receiver.answers.hanging === 1)
+  const { proxy, metrics, id } = await startPostThatHangs({ status: 200 })
   const settle = proxy.holdAnswer('with settled as', id)
   receiver.answers.release({ status: 500 })
   const committed = await settle
@@ -139,13 +139,7 @@ test('a settle whose commit was not heard is repeated, and counts once', async (
 })
 
 test('a last settle whose commit was not heard counts its delivery', async () => {
-  const proxy = await startTcpProxy(database.url)
-  onTestFinished(() => proxy.close())
-  const business = await newBusiness()
-  receiver.answers.queue(`/${business}`, 'hang')
-  const { metrics } = runDispatcher(proxy.databaseUrl, { WEBHOOK_TIMEOUT: '30s' })
-  const id = await enqueue(database, business, 'CA-unheard-last')
-  await eventually('the POST hangs', () => receiver.answers.hanging === 1)
+  const { proxy, metrics, id } = await startPostThatHangs()
   const settle = proxy.holdAnswer('with settled as', id)
   receiver.answers.release({ status: 200 })
   const committed = await settle

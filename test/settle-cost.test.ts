@@ -15,6 +15,7 @@ async function startSettler() {
   const pool = new pg.Pool({ connectionString: database.url, max: 1 })
   // The database may be dropped before the server has heard that this connection is over.
   pool.on('connect', (client) => client.on('error', () => undefined))
+  pool.on('error', () => undefined)
   onTestFinished(() => pool.end())
   await pool.query('alter table webhook_outbox set (autovacuum_enabled = off)')
   let settled = 0

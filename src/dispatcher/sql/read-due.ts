@@ -4,8 +4,9 @@
  * Parameters: `$1` slots; `$2` rows a route; `$3` where to begin on each route that has been read before, as JSON
  * (`{"10:inbound": "2026-01-01 00:00:00.123456Z"}`), which spares the dead index entries behind it; `$4` rows in
  * all; `$5` the business after which to begin; `$6` 0 for first attempts, 1 for retries. A parked route is left out,
- * and one with an open breaker until its probe is due; then one of it is read. `$7` what is in memory already, ids as the keys of a JSON object: such
- * rows are pending still, and with 5,500 events/s they were two of three rows read; p50 went from 52 to 12 ms without them.
+ * and one with an open breaker until its probe is due; then that one is read: 300 such routes with a backlog had held up
+ * a healthy one by 2.3 s (p99; 0.1 so). `$7` what is in memory already, ids as the keys of a JSON object: such rows are
+ * pending still, and with 5,500 events/s they were two of three rows read; p50 went from 52 to 12 ms without them.
  *
  * The cursor is JSON and not a joined `unnest`, since Citus refuses LATERAL over `unnest` with a limit. The text of a
  * time in UTC, without its zone, sorts as the time does; it is not named `due_at`: the order would go by the text.
