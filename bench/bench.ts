@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { figures } from './figures.ts'
 import type { Bench } from './harness/bench.ts'
-import { describeMachine } from './harness/machine.ts'
+import { describeMachine, showMachine } from './harness/machine.ts'
 import { Progress } from './harness/progress.ts'
 import { Receiver } from './harness/receiver.ts'
 import { BenchServer } from './harness/server.ts'
@@ -35,10 +35,6 @@ const unknown = chosen.find((name) => !Object.hasOwn(figures, name))
 if (unknown !== undefined) refuse(`got ${JSON.stringify(unknown)}; takes names of rows`)
 
 const startedAt = new Date()
-const showMachine = (machine: Record<string, string | number>): string =>
-  Object.entries(machine)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(' · ')
 const lines: Line[] = []
 const server = await BenchServer.start(values.profile ?? null)
 const receiver = new Receiver()

@@ -24,7 +24,7 @@ test('a SIGTERM to npm is one to the process that it runs', async () => {
   // Of its group: what npm left behind would live on.
   onTestFinished(() => {
     try {
-      process.kill(-(npm.pid ?? 0), 'SIGKILL')
+      if (npm.pid !== undefined) process.kill(-npm.pid, 'SIGKILL')
     } catch {}
   })
   const over = once(npm, 'close')

@@ -14,6 +14,11 @@ export function describeMachine(): Record<string, string | number> {
   }
 }
 
+export const showMachine = (machine: Record<string, string | number>): string =>
+  Object.entries(machine)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' · ')
+
 function git(...words: string[]): string {
   try {
     return execFileSync('git', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()

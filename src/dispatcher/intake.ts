@@ -58,11 +58,8 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
   const { allowance, cut, lost } = result
   const nowMs = performance.now()
   const mostWaiting = allowance + lowWaterOf(allowance)
-  const fromHead = new Set(plan.fromHead)
   const counts = new Map<Route, number>()
   const truncated = new Set<Route>()
-  /** A probe is all that is read of a route whose row says that it fails. */
-  const probed = new Set<Route>()
   let taken = 0
   for (const row of rows) {
     const slot = slotOf(row.business_id)
@@ -74,9 +71,8 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
     const count = counts.get(route) ?? 0
     if (count === 0) {
       health.adopt(route, row, nowMs)
-      if (row.state === 'failing') probed.add(route)
-      // What committed late lies behind the cursor, and may be more than one read brings.
-      if (fromHead.has(route)) lane.cursor = null
+      // It was read from its head. What committed late lies behind the cursor, and may be more than one read brings.
+      if (plan.cursors[route.name] === undefined) lane.cursor = null
     }
     counts.set(route, count + 1)
     if (truncated.has(route)) continue
@@ -84,6 +80,8 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
       truncated.add(route)
       continue
     }
+    // A probe is all that is read of a route whose row says that it fails.
+    if (row.state === 'failing') truncated.add(route)
     // Of the route in which the read was cut earlier ones may be left, where the database does not keep their order.
     const isCut = cut?.business_id === row.business_id && cut.direction === row.direction
     if (!isCut && (lane.cursor === null || row.due_text > lane.cursor)) lane.cursor = row.due_text
@@ -96,7 +94,7 @@ export function takeRows(parts: IntakeParts, rows: readonly DueRow[], plan: Read
     if (route.clearedMs < plan.begunMs) noteMore(parts, route, allowance, hasMore)
   }
   for (const route of plan.scope) if (!counts.has(route) && (!cut || isReached(route, cut))) note(route, false)
-  for (const [route, count] of counts) note(route, count >= allowance || truncated.has(route) || probed.has(route))
+  for (const [route, count] of counts) note(route, count >= allowance || truncated.has(route))
   // Of the business where the read was cut nothing is known: it may have more in both directions.
   if (cut && lease.owned.has(slotOf(cut.business_id))) {
     for (const direction of directions) note(queues.route(cut.business_id, direction), true)
