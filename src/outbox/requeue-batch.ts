@@ -73,7 +73,8 @@ const requeueNext = (walk: Walk): string => `
     (select n from looked_at) as examined,
     (select count(*)::integer from matching) as matched,
     (select count(*)::integer from changed) as requeued,
-    (select count(*)::integer from matching where not is_gone and status = 'pending' and due_at <= now()) as already_due,
+    (select count(*)::integer from matching m
+     where not is_gone and status = 'pending' and not exists (select from locked l where l.id = m.id)) as already_due,
     (select count(*)::integer from matching where is_gone) as payload_gone,
     (select coalesce(json_agg(json_build_object('business_id', business_id::text, 'direction', direction)), '[]')
      from routes_changed) as routes`
