@@ -21,8 +21,7 @@ const beforeAllIds = '00000000-0000-0000-0000-000000000000'
 /** Where a walk begins; of its places only the first may be at `-infinity`. */
 export const walkStart = ({ since }: Walk): TimePlace => ({ createdAt: since ?? '-infinity', id: beforeAllIds })
 
-const columns =
-  'o.business_id, o.id, o.created_at, o.direction, o.event_type, o.status, not o.has_payload as is_gone'
+const columns = 'o.business_id, o.id, o.created_at, o.direction, o.event_type, o.status, not o.has_payload as is_gone'
 
 const next = (conditions: readonly string[]): string => `
   select ${columns}
