@@ -5,6 +5,10 @@ import { z } from 'zod'
 export const roles = ['api', 'worker', 'dispatcher'] as const
 export type Role = (typeof roles)[number]
 
+/** What OpenAI's models know as `reasoning_effort`, from the least; few take all of them. */
+export const reasoningEfforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
+export type ReasoningEffort = (typeof reasoningEfforts)[number]
+
 export interface AdminToken {
   name: string
   token: string
@@ -28,7 +32,14 @@ export interface Config {
   /** The key before it, while `callbox reseal` has not ended; `null`: not given. */
   secretsKeyPrevious: Buffer | null
   twilio: { accountSid: string | null; authTokens: string[]; apiUrl: string }
-  openai: { apiKey: string | null; baseUrl: string | null; transcribeModel: string; summaryModel: string }
+  openai: {
+    apiKey: string | null
+    baseUrl: string | null
+    transcribeModel: string
+    summaryModel: string
+    /** `null`: not given. */
+    reasoningEffort: ReasoningEffort | null
+  }
   webhook: {
     /** Waits between attempts, in milliseconds; one attempt more than there are waits. */
     retryScheduleMs: number[]
@@ -155,8 +166,9 @@ export function readConfig(env: Environment): Config {
     openai: {
       apiKey: read.optional('OPENAI_API_KEY', z.string(), 'a key', true),
       baseUrl: read.optional('OPENAI_BASE_URL', httpUrl, 'an http or https address'),
-      transcribeModel: read.optional('OPENAI_TRANSCRIBE_MODEL', z.string(), 'a model') ?? 'whisper-1',
-      summaryModel: read.optional('OPENAI_SUMMARY_MODEL', z.string(), 'a model') ?? 'gpt-5-mini',
+      transcribeModel: read.optional('OPENAI_TRANSCRIBE_MODEL', z.string(), 'a model') ?? 'gpt-transcribe',
+      summaryModel: read.optional('OPENAI_SUMMARY_MODEL', z.string(), 'a model') ?? 'gpt-6-luna',
+      reasoningEffort: read.optional('OPENAI_REASONING_EFFORT', z.enum(reasoningEfforts), reasoningEfforts.join(', ')),
     },
     webhook: {
       retryScheduleMs: read.optional(

@@ -1,4 +1,5 @@
 import type { Config, Role } from './config.ts'
+import { effortFor, effortsTaken } from './pipeline/model-parameters.ts'
 import type { Logger } from './telemetry/logger.ts'
 
 /**
@@ -28,5 +29,15 @@ export function sayWhatIsMissing(config: Config, publicUrl: string, chosen: read
     if (config.openai.apiKey === null && config.openai.baseUrl === null) {
       lack('OPENAI_API_KEY', 'recordings cannot be transcribed; their calls wait')
     }
+    sayWhetherEffortIsSent(config.openai, log)
   }
+}
+
+function sayWhetherEffortIsSent({ reasoningEffort, summaryModel }: Config['openai'], log: Logger): void {
+  if (reasoningEffort === null || effortFor(summaryModel, reasoningEffort) !== null) return
+  const taken = effortsTaken(summaryModel).join(', ')
+  log.warn(
+    { event: 'service.unused_setting', setting: 'OPENAI_REASONING_EFFORT' },
+    `OPENAI_REASONING_EFFORT: got ${reasoningEffort}; it is not sent, since ${summaryModel} takes ${taken || 'no effort that Callbox knows of'}`,
+  )
 }

@@ -103,7 +103,7 @@ test("the business's language and service categories are used; no business is ne
   expect(row).toMatchObject({ city: '', service_category: 'שיווק נכס' })
   const requests = stage.openai.requests.slice(-3)
   expect(requests[0]).toMatchObject({
-    transcription: { language: 'he', model: 'whisper-1', fileName: 'recording.mp3' },
+    transcription: { languages: ['he'], model: 'gpt-transcribe', fileName: 'recording.mp3' },
   })
   expect(JSON.stringify(requests[2])).toContain('"enum":["rent","שיווק נכס"]')
 })

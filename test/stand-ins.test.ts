@@ -106,10 +106,10 @@ describe('the OpenAI stand-in', () => {
 
   test('completes a chat, plain and structured', async () => {
     const messages = [{ role: 'user' as const, content: 'a call' }]
-    const plain = await client.chat.completions.create({ model: 'm', messages })
+    const plain = await client.chat.completions.create({ model: 'gpt-6-luna', messages })
     expect(plain.choices[0]?.message.content).toBe('about: a call')
     const structured = await client.chat.completions.parse({
-      model: 'm',
+      model: 'gpt-6-luna',
       messages,
       response_format: { type: 'json_schema', json_schema: { name: 'facts', schema: { type: 'object' } } },
     })
@@ -127,7 +127,47 @@ describe('the OpenAI stand-in', () => {
     await expect(speak()).rejects.toThrow('Connection error')
     await expect(speak(Buffer.alloc(0))).rejects.toMatchObject({ status: 400, type: 'invalid_request_error' })
     const stranger = new OpenAI({ apiKey: 'sk-other', baseURL: server.baseUrl, maxRetries: 0 })
-    await expect(stranger.chat.completions.create({ model: 'm', messages: [] })).rejects.toMatchObject({ status: 401 })
+    await expect(stranger.chat.completions.create({ model: 'gpt-6-luna', messages: [] })).rejects.toMatchObject({
+      status: 401,
+    })
+  })
+})
+
+describe('the OpenAI stand-in, strict as OpenAI about what its models take,', () => {
+  let server: OpenAiStandIn
+  let client: OpenAI
+  beforeAll(async () => {
+    server = await startOpenAiStandIn('sk-test', { transcribe: () => 'words', chat: () => 'an answer' })
+    client = new OpenAI({ apiKey: 'sk-test', baseURL: server.baseUrl, maxRetries: 0 })
+  })
+  afterAll(() => server.close())
+
+  test.each([
+    ['gpt-transcribe', { language: 'he' }, 'language'],
+    ['gpt-transcribe', { temperature: 0 }, 'temperature'],
+    ['gpt-transcribe', { response_format: 'verbose_json' as const }, 'response_format'],
+    ['gpt-4o-mini-transcribe', { response_format: 'text' as const }, 'response_format'],
+    ['whisper-1', { languages: ['he'] }, 'languages'],
+    ['gpt-6-luna', {}, 'model'],
+  ])('refuses %s with %o', async (model, parameters, param) => {
+    const file = await toFile(Buffer.from('mp3'), 'call.mp3')
+    await expect(client.audio.transcriptions.create({ file, model, ...parameters })).rejects.toMatchObject({ param })
+  })
+
+  test.each([
+    ['gpt-4o-mini', 'low' as const, 'unsupported_parameter'],
+    ['gpt-5-mini', 'none' as const, 'unsupported_value'],
+    ['gpt-6-luna', 'minimal' as const, 'unsupported_value'],
+    ['gpt-7', 'none' as const, 'model_not_found'],
+  ])('refuses %s with the effort %s', async (model, effort, code) => {
+    const asked = client.chat.completions.create({ model, reasoning_effort: effort, messages: [] })
+    await expect(asked).rejects.toMatchObject({ code })
+  })
+
+  test('tells when a model shuts down', async () => {
+    expect(await client.models.retrieve('gpt-5-mini')).toMatchObject({ id: 'gpt-5-mini', shutdown_date: '2026-12-11' })
+    expect((await client.models.retrieve('gpt-6-luna')).shutdown_date).toBeNull()
+    await expect(client.models.retrieve('gpt-7')).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
   })
 })
 

@@ -6,12 +6,27 @@ function openAiError(
   code: string | null,
   message: string,
   headers: Record<string, string> = {},
+  param: string | null = null,
 ): Reply {
-  return jsonReply(status, { error: { message, type, param: null, code } }, headers)
+  return jsonReply(status, { error: { message, type, param, code } }, headers)
 }
 
 /** @param message what is wrong with the request. */
 export const badRequest = (message: string): Reply => openAiError(400, 'invalid_request_error', null, message)
+
+/** A parameter that is not taken, or not with this value. */
+export const badParameter = (param: string, code: string, message: string): Reply =>
+  openAiError(400, 'invalid_request_error', code, message, {}, param)
+
+export const unknownModel = (model: string): Reply =>
+  openAiError(
+    404,
+    'invalid_request_error',
+    'model_not_found',
+    `The model '${model}' does not exist or you do not have access to it.`,
+    {},
+    'model',
+  )
 
 /** OpenAI's error answers (https://platform.openai.com/docs/guides/error-codes), in its own form. */
 export const openAiErrors = {

@@ -11,9 +11,13 @@ export interface TranscriptionRequest {
   model: string
   /** ISO 639-1, or `''`. */
   language: string
+  /** ISO 639-1. */
+  languages: string[]
   prompt: string
   /** `json`, `verbose_json` or `text`. */
   responseFormat: string
+  /** The names of all fields but `file`, `model` and `response_format`. */
+  fields: string[]
 }
 
 /** @throws Error when it is not a multipart form with a `file` and a `model`. */
@@ -32,8 +36,10 @@ export async function readTranscriptionRequest(body: Buffer, contentType: string
     sha256: createHash('sha256').update(bytes).digest('hex'),
     model: text('model'),
     language: text('language'),
+    languages: form.getAll('languages[]').filter((value) => typeof value === 'string'),
     prompt: text('prompt'),
     responseFormat: text('response_format') || 'json',
+    fields: [...form.keys()].filter((name) => !['file', 'model', 'response_format'].includes(name)),
   }
 }
 
@@ -42,14 +48,18 @@ export function transcription(request: TranscriptionRequest, text: string): Repl
     return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${text}\n` }
   }
   const usage = { type: 'duration', seconds: 1 }
+  if (request.model === 'gpt-transcribe') {
+    return jsonReply(200, { text, languages: request.languages.map((code) => ({ code })), usage })
+  }
   if (request.responseFormat !== 'verbose_json') return jsonReply(200, { text, usage })
   const language = new Intl.DisplayNames('en', { type: 'language' }).of(request.language || 'en')?.toLowerCase()
   return jsonReply(200, { task: 'transcribe', language, duration: 1, text, segments: [], usage })
 }
 
 const part = z.object({ type: z.string(), text: z.string().default('') })
-const chatRequest = z.object({
+const chatRequest = z.strictObject({
   model: z.string(),
+  reasoning_effort: z.string().optional(),
   messages: z.array(z.object({ role: z.string(), content: z.union([z.string(), z.array(part)]) })),
   response_format: z
     .object({ type: z.string(), json_schema: z.object({ name: z.string(), schema: z.json() }).optional() })
@@ -58,6 +68,8 @@ const chatRequest = z.object({
 
 export interface ChatRequest {
   model: string
+  /** `''`: none was sent. */
+  effort: string
   messages: { role: string; text: string }[]
   /** The JSON schema that the answer must fit; `null`: plain text is asked for. */
   schema: unknown
@@ -65,9 +77,10 @@ export interface ChatRequest {
 
 /** @throws Error when it is not a chat completion request. */
 export function readChatRequest(body: Buffer): ChatRequest {
-  const { model, messages, response_format } = chatRequest.parse(JSON.parse(body.toString('utf8')))
+  const { model, reasoning_effort, messages, response_format } = chatRequest.parse(JSON.parse(body.toString('utf8')))
   return {
     model,
+    effort: reasoning_effort ?? '',
     messages: messages.map(({ role, content }) => ({
       role,
       text: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),

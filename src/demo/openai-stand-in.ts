@@ -10,6 +10,7 @@ import {
   type TranscriptionRequest,
   transcription,
 } from './openai-messages.ts'
+import { describeModel, type OpenAiModels, openAiModels, refuseChat, refuseTranscription } from './openai-models.ts'
 import { type Answer, jsonReply, ScriptedAnswers } from './scripted-answers.ts'
 
 /** What the stand-in knows; `null` from `transcribe` refuses the audio as OpenAI refuses a broken file. */
@@ -22,14 +23,17 @@ export interface OpenAiMind {
 export type OpenAiRequest =
   | { path: '/audio/transcriptions'; at: number; transcription: TranscriptionRequest }
   | { path: '/chat/completions'; at: number; chat: ChatRequest }
+  | { path: '/models'; at: number; model: string }
 
-/** The two calls of the OpenAI API that Callbox makes, behind a bearer key. */
+/** The three calls of the OpenAI API that Callbox makes, behind a bearer key. */
 export interface OpenAiStandIn extends LoopbackServer {
   /** What `OPENAI_BASE_URL` takes: ends in `/v1`. */
   baseUrl: string
   /** Requests with the right key, scripted failures included. */
   requests: readonly OpenAiRequest[]
-  /** Answers instead of the usual one, by `/audio/transcriptions` or `/chat/completions`; see `openAiErrors`. */
+  /** The models that it has, by name. */
+  models: OpenAiModels
+  /** Answers instead of the usual one, by `/audio/transcriptions`, `/chat/completions` or `/models`; see `openAiErrors`. */
   answers: ScriptedAnswers
 }
 
@@ -40,11 +44,18 @@ const bodyLimit = 26 * 1024 * 1024
 export async function startOpenAiStandIn(apiKey: string, mind: OpenAiMind, port = 0): Promise<OpenAiStandIn> {
   const answers = new ScriptedAnswers()
   const ledger = new Ledger<OpenAiRequest>(10_000)
+  const models = openAiModels()
 
   const answerTo = (request: OpenAiRequest): Answer => {
     const scripted = answers.next(request.path)
     if (scripted) return scripted
-    if ('chat' in request) return jsonReply(200, chatCompletion(request.chat, mind.chat(request.chat)))
+    if ('model' in request) return describeModel(models, request.model)
+    if ('chat' in request) {
+      const refusal = refuseChat(models, request.chat)
+      return refusal ?? jsonReply(200, chatCompletion(request.chat, mind.chat(request.chat)))
+    }
+    const refusal = refuseTranscription(models, request.transcription)
+    if (refusal !== null) return refusal
     const text = mind.transcribe(request.transcription)
     return text === null ? openAiErrors.badAudio : transcription(request.transcription, text)
   }
@@ -52,6 +63,9 @@ export async function startOpenAiStandIn(apiKey: string, mind: OpenAiMind, port 
   const read = async (request: IncomingMessage, body: Buffer): Promise<OpenAiRequest | null> => {
     const path = (request.url ?? '').replace(/^\/v1/, '')
     const at = Date.now()
+    const [, model] = path.match(/^\/models\/([^/?]+)$/) ?? []
+    if (request.method === 'GET' && model !== undefined)
+      return { path: '/models', at, model: decodeURIComponent(model) }
     if (request.method !== 'POST') return null
     if (path === '/chat/completions') return { path, at, chat: readChatRequest(body) }
     if (path !== '/audio/transcriptions') return null
@@ -74,5 +88,5 @@ export async function startOpenAiStandIn(apiKey: string, mind: OpenAiMind, port 
     answers.give(await decide(request, body), request, response)
   }, port)
 
-  return { ...server, baseUrl: `${server.url}/v1`, requests: ledger.entries, answers }
+  return { ...server, baseUrl: `${server.url}/v1`, requests: ledger.entries, models, answers }
 }

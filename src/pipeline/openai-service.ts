@@ -3,6 +3,7 @@ import OpenAI, { APIConnectionError, APIError } from 'openai'
 import type { Config } from '../config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { longFetch } from './long-fetch.ts'
+import { effortFor, transcriptionParameters } from './model-parameters.ts'
 import { countUsage } from './model-usage.ts'
 import { done, errorCode, type Outcome, type Service, type Setback, setBack, storableText } from './outcome.ts'
 import type { Pause } from './pause.ts'
@@ -63,7 +64,7 @@ export class OpenAiService {
           file: new File([audio], 'recording.mp3', { type: 'audio/mpeg' }),
           model: this.#settings.transcribeModel,
           response_format: 'json',
-          ...(language === '' ? {} : { language }),
+          ...transcriptionParameters(this.#settings.transcribeModel, language),
         },
         { signal, timeout: transcriptionDeadlineMs },
       )
@@ -85,8 +86,15 @@ export class OpenAiService {
     signal: AbortSignal,
   ): Promise<Outcome<T>> {
     return this.#ask('language model', signal, async (client) => {
+      const { summaryModel, reasoningEffort } = this.#settings
+      const effort = effortFor(summaryModel, reasoningEffort)
       const answer = await client.chat.completions.create(
-        { model: this.#settings.summaryModel, messages, ...(format ? { response_format: format } : {}) },
+        {
+          model: summaryModel,
+          messages,
+          ...(effort === null ? {} : { reasoning_effort: effort }),
+          ...(format ? { response_format: format } : {}),
+        },
         { signal, timeout: languageDeadlineMs },
       )
       countUsage(this.#metrics, step, answer.usage)
