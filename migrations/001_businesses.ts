@@ -3,12 +3,12 @@ import type { Knex } from 'knex'
 /** Tenants, their phone numbers, and the one-row facts of this installation. */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    create table installation (
+    create table callbox.installation (
       key   text primary key,
       value text not null
     );
 
-    create table businesses (
+    create table callbox.businesses (
       business_id            bigint primary key check (business_id > 0),
       name                   text not null default '',
       inbound_webhook_url    text,
@@ -25,16 +25,16 @@ export async function up(knex: Knex): Promise<void> {
       updated_at             timestamptz not null default clock_timestamp()
     );
 
-    comment on column businesses.revision is 'counted up by every change, so that a dispatcher sees what to load again';
+    comment on column callbox.businesses.revision is 'counted up by every change, so that a dispatcher sees what to load again';
 
-    create table phone_numbers (
+    create table callbox.phone_numbers (
       phone_number text primary key,
       business_id  bigint not null
     );
-    create index phone_numbers_business on phone_numbers (business_id);
+    create index phone_numbers_business on callbox.phone_numbers (business_id);
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table phone_numbers, businesses, installation')
+  await knex.raw('drop table callbox.phone_numbers, callbox.businesses, callbox.installation')
 }

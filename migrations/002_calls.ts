@@ -6,7 +6,7 @@ import type { Knex } from 'knex'
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    create table calls (
+    create table callbox.calls (
       business_id            bigint not null check (business_id > 0),
       call_sid               text not null,
       direction              text check (direction in ('inbound', 'outbound')),
@@ -33,12 +33,12 @@ export async function up(knex: Knex): Promise<void> {
       created_at             timestamptz not null default clock_timestamp(),
       primary key (business_id, call_sid)
     );
-    create index calls_by_sid on calls (call_sid);
-    create index calls_by_age on calls (created_at, call_sid);
-    create index calls_with_text on calls (completed_at) where transcript is not null;
-    create index calls_not_completed on calls (state, created_at, call_sid) where state <> 'completed';
+    create index calls_by_sid on callbox.calls (call_sid);
+    create index calls_by_age on callbox.calls (created_at, call_sid);
+    create index calls_with_text on callbox.calls (completed_at) where transcript is not null;
+    create index calls_not_completed on callbox.calls (state, created_at, call_sid) where state <> 'completed';
 
-    create table call_details (
+    create table callbox.call_details (
       call_sid      text primary key,
       lead_id       text not null default '',
       customer_name text not null default '',
@@ -47,7 +47,7 @@ export async function up(knex: Knex): Promise<void> {
       updated_at    timestamptz not null default clock_timestamp()
     );
 
-    create table call_steps (
+    create table callbox.call_steps (
       business_id bigint not null,
       call_sid    text not null,
       step        text not null check (step in ('audio', 'transcript', 'summary', 'extraction', 'completion')),
@@ -58,10 +58,10 @@ export async function up(knex: Knex): Promise<void> {
       result      json,
       primary key (business_id, call_sid, step)
     );
-    create index call_steps_with_result on call_steps (finished_at) where result is not null;
+    create index call_steps_with_result on callbox.call_steps (finished_at) where result is not null;
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table call_steps, call_details, calls')
+  await knex.raw('drop table callbox.call_steps, callbox.call_details, callbox.calls')
 }

@@ -8,7 +8,7 @@ import type { Knex } from 'knex'
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    create table twilio_callbacks (
+    create table callbox.twilio_callbacks (
       id              bigint generated always as identity primary key,
       kind            text not null check (kind in ('call_status', 'recording_status')),
       call_sid        text not null,
@@ -26,17 +26,17 @@ export async function up(knex: Knex): Promise<void> {
       match_at        timestamptz not null default clock_timestamp(),
       matched_at      timestamptz
     );
-    create index twilio_callbacks_new on twilio_callbacks (match_at) where state = 'new';
-    create index twilio_callbacks_unmatched on twilio_callbacks (id) where state = 'unmatched';
-    create index twilio_callbacks_unmatched_from on twilio_callbacks (from_number) where state = 'unmatched';
-    create index twilio_callbacks_unmatched_to on twilio_callbacks (to_number) where state = 'unmatched';
-    create index twilio_callbacks_unmatched_url on twilio_callbacks (url_business_id) where state = 'unmatched';
-    create index twilio_callbacks_by_call on twilio_callbacks (call_sid);
-    create index twilio_callbacks_by_parent on twilio_callbacks (parent_call_sid) where parent_call_sid is not null;
-    create index twilio_callbacks_by_age on twilio_callbacks (received_at) where state = 'matched';
+    create index twilio_callbacks_new on callbox.twilio_callbacks (match_at) where state = 'new';
+    create index twilio_callbacks_unmatched on callbox.twilio_callbacks (id) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_from on callbox.twilio_callbacks (from_number) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_to on callbox.twilio_callbacks (to_number) where state = 'unmatched';
+    create index twilio_callbacks_unmatched_url on callbox.twilio_callbacks (url_business_id) where state = 'unmatched';
+    create index twilio_callbacks_by_call on callbox.twilio_callbacks (call_sid);
+    create index twilio_callbacks_by_parent on callbox.twilio_callbacks (parent_call_sid) where parent_call_sid is not null;
+    create index twilio_callbacks_by_age on callbox.twilio_callbacks (received_at) where state = 'matched';
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table twilio_callbacks')
+  await knex.raw('drop table callbox.twilio_callbacks')
 }

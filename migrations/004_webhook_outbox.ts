@@ -22,19 +22,16 @@ const deliveryId = `pg_catalog.overlay(pg_catalog.overlay(pg_catalog.left(pg_cat
  * concern it, which cost a settle 5 µs of 49 a delivery (13,300 deliveries/s; 14,600 without).
  */
 export async function up(knex: Knex): Promise<void> {
-  // The functions name their tables with the schema: callers may have any search_path.
-  const { rows } = await knex.raw<{ rows: { name: string }[] }>('select quote_ident(current_schema()) as name')
-  const schema = rows[0]?.name ?? 'public'
   await knex.raw(`
-    create table routes (
+    create table callbox.routes (
       business_id bigint not null check (business_id > 0),
       direction   text not null check (direction in ('inbound', 'outbound')),
       slot        smallint not null generated always as (business_id % 64) stored,
       primary key (business_id, direction)
     );
-    create index routes_by_slot on routes (slot);
+    create index routes_by_slot on callbox.routes (slot);
 
-    create table webhook_outbox (
+    create table callbox.webhook_outbox (
       business_id    bigint not null,
       id             uuid not null,
       call_sid       text not null,
@@ -54,31 +51,31 @@ export async function up(knex: Knex): Promise<void> {
       primary key (business_id, id),
       check (has_payload or status <> 'pending')
     );
-    comment on column webhook_outbox.slot is 'business_id % 64';
-    comment on column webhook_outbox.step is 'waits of the retry schedule used since it last began';
-    comment on column webhook_outbox.has_payload is 'false once retention has taken it';
-    create index webhook_outbox_due on webhook_outbox (business_id, direction, due_at) where status = 'pending';
+    comment on column callbox.webhook_outbox.slot is 'business_id % 64';
+    comment on column callbox.webhook_outbox.step is 'waits of the retry schedule used since it last began';
+    comment on column callbox.webhook_outbox.has_payload is 'false once retention has taken it';
+    create index webhook_outbox_due on callbox.webhook_outbox (business_id, direction, due_at) where status = 'pending';
     -- Half empty: a settle puts a second entry of its row beside the first. In a full page PostgreSQL would look first which
     -- entries are dead: 4 of a settle's 40 µs.
-    create index webhook_outbox_by_age on webhook_outbox (created_at, id) with (fillfactor = 50);
-    create index webhook_outbox_unsent on webhook_outbox (status, created_at, id, business_id, direction)
+    create index webhook_outbox_by_age on callbox.webhook_outbox (created_at, id) with (fillfactor = 50);
+    create index webhook_outbox_unsent on callbox.webhook_outbox (status, created_at, id, business_id, direction)
       where status in ('failed', 'skipped');
     -- Asked for the very call alone. A settle writes an entry into each of these indexes anew: here it costs 6 µs in a B-tree, 3 so.
-    create index webhook_outbox_by_call on webhook_outbox using hash (call_sid);
-    create index webhook_outbox_retention on webhook_outbox (finished_at)
+    create index webhook_outbox_by_call on callbox.webhook_outbox using hash (call_sid);
+    create index webhook_outbox_retention on callbox.webhook_outbox (finished_at)
       where finished_at is not null and has_payload;
 
     -- Retention may empty it, but not shorten it: PostgreSQL would plan to read all of an empty file.
-    create table webhook_payloads (
+    create table callbox.webhook_payloads (
       business_id bigint not null,
       delivery_id uuid not null,
       payload     json not null,
       primary key (business_id, delivery_id)
     ) with (vacuum_truncate = off);
-    comment on table webhook_payloads is
+    comment on table callbox.webhook_payloads is
       'of deliveries that retention has not taken; who deletes a row of webhook_outbox by hand deletes its payload too';
 
-    create table webhook_attempts (
+    create table callbox.webhook_attempts (
       business_id      bigint not null,
       delivery_id      uuid not null,
       id               uuid not null,
@@ -95,7 +92,7 @@ export async function up(knex: Knex): Promise<void> {
     );
 
     -- What a settle takes, an array of these: sixteen arrays side by side cost it 9 µs a delivery before it began, this 2.
-    create type webhook_settlement as (
+    create type callbox.webhook_settlement as (
       business_id      bigint,
       delivery_id      uuid,
       version          integer,
@@ -114,13 +111,13 @@ export async function up(knex: Knex): Promise<void> {
       response_excerpt bytea
     );
 
-    create function callbox_delivery_id(business_id bigint, call_sid text, event_type text) returns uuid
+    create function callbox.callbox_delivery_id(business_id bigint, call_sid text, event_type text) returns uuid
     language sql immutable parallel safe
     as $$
       select ${deliveryId}
     $$;
 
-    create function callbox_enqueue(
+    create function callbox.callbox_enqueue(
       business_id bigint, call_sid text, event_type text, direction text, payload json
     ) returns uuid
     language plpgsql
@@ -168,32 +165,32 @@ export async function up(knex: Knex): Promise<void> {
       -- in this row, commits from 16 connections on 2 cores, beside 9,100/s of a bare insert: 7,000/s this way; 6,700/s with
       -- the route looked for in a RETURNING clause. What is left: a bare insert that returns its id, 8,400/s; a function that
       -- does no more than that, 7,900/s; this one without ON CONFLICT and the route, 7,400/s.
-      insert into ${schema}.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+      insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
       select business_id, delivery_id, call_sid, event_type, direction, r.slot
-      from ${schema}.routes r
+      from callbox.routes r
       where r.business_id = callbox_enqueue.business_id and r.direction = callbox_enqueue.direction
       on conflict do nothing;
 
       -- It was there, or its route was not.
       if not found then
         -- Only when it is missing: an insert of the same new route waits for the other transaction to end.
-        insert into ${schema}.routes (business_id, direction)
+        insert into callbox.routes (business_id, direction)
         select business_id, direction
-        where not exists (select from ${schema}.routes r where r.business_id = callbox_enqueue.business_id
+        where not exists (select from callbox.routes r where r.business_id = callbox_enqueue.business_id
                                                            and r.direction = callbox_enqueue.direction)
         on conflict do nothing;
-        insert into ${schema}.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+        insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
         values (business_id, delivery_id, call_sid, event_type, direction, business_id % 64)
         on conflict do nothing;
         if not found then
           return delivery_id;
         end if;
       end if;
-      insert into ${schema}.webhook_payloads (business_id, delivery_id, payload) values (business_id, delivery_id, payload)
+      insert into callbox.webhook_payloads (business_id, delivery_id, payload) values (business_id, delivery_id, payload)
       on conflict do nothing;
       -- Somebody deleted the row by hand and left its payload. Two statements, or a program would need more than to insert.
       if not found then
-        update ${schema}.webhook_payloads p set payload = callbox_enqueue.payload
+        update callbox.webhook_payloads p set payload = callbox_enqueue.payload
         where p.business_id = callbox_enqueue.business_id and p.delivery_id = delivery_id;
       end if;
       return delivery_id;
@@ -204,9 +201,9 @@ export async function up(knex: Knex): Promise<void> {
 
 export async function down(knex: Knex): Promise<void> {
   await knex.raw(`
-    drop function callbox_enqueue(bigint, text, text, text, json);
-    drop function callbox_delivery_id(bigint, text, text);
-    drop type webhook_settlement;
-    drop table webhook_attempts, webhook_payloads, webhook_outbox, routes;
+    drop function callbox.callbox_enqueue(bigint, text, text, text, json);
+    drop function callbox.callbox_delivery_id(bigint, text, text);
+    drop type callbox.webhook_settlement;
+    drop table callbox.webhook_attempts, callbox.webhook_payloads, callbox.webhook_outbox, callbox.routes;
   `)
 }

@@ -7,7 +7,7 @@ import type { Knex } from 'knex'
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    create table audit (
+    create table callbox.audit (
       id          bigint generated always as identity,
       at          timestamptz not null default clock_timestamp(),
       operator    text not null,
@@ -20,12 +20,12 @@ export async function up(knex: Knex): Promise<void> {
       detail      json not null default '{}',
       primary key (at, id)
     );
-    create index audit_by_operator on audit (operator, at, id);
-    create index audit_by_action on audit (action, at, id);
-    create index audit_by_business on audit (business_id, at, id) where business_id is not null;
+    create index audit_by_operator on callbox.audit (operator, at, id);
+    create index audit_by_action on callbox.audit (action, at, id);
+    create index audit_by_business on callbox.audit (business_id, at, id) where business_id is not null;
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table audit')
+  await knex.raw('drop table callbox.audit')
 }

@@ -6,7 +6,7 @@ import type { Knex } from 'knex'
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    create table requeues (
+    create table callbox.requeues (
       id             uuid primary key default gen_random_uuid(),
       operator       text not null,
       filter         json not null,
@@ -26,12 +26,12 @@ export async function up(knex: Knex): Promise<void> {
       finished_at    timestamptz,
       error          text
     );
-    comment on column requeues.worked_at is 'when its last batch was made: those that run take turns by it';
-    create index requeues_running on requeues (worked_at nulls first) where state = 'running';
-    create index requeues_by_age on requeues (created_at, id);
+    comment on column callbox.requeues.worked_at is 'when its last batch was made: those that run take turns by it';
+    create index requeues_running on callbox.requeues (worked_at nulls first) where state = 'running';
+    create index requeues_by_age on callbox.requeues (created_at, id);
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table requeues')
+  await knex.raw('drop table callbox.requeues')
 }

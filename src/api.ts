@@ -31,7 +31,7 @@ interface ApiParts {
 
 /** The role `api`: Twilio's callbacks, the admin API, the console, the fleet's metrics and retention. */
 export async function startApi(parts: ApiParts): Promise<{ router: express.Router; stop(): Promise<void> }> {
-  const queue = new RecordingQueue(parts.databaseUrl, parts.log)
+  const queue = new RecordingQueue(parts.databaseUrl, parts.config.databaseSchema, parts.log)
   await queue.start()
   const ingress = createIngress({ ...parts, queue })
   fleetMetrics(parts.knex, parts.metrics)

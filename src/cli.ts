@@ -79,7 +79,7 @@ async function runMigrate(): Promise<void> {
     return
   }
   const { migrate } = await import('./database/migrate.ts')
-  const applied = await migrate(url).catch((error: unknown) => {
+  const applied = await migrate(url, config.databaseSchema).catch((error: unknown) => {
     throw explainUnusable(error, config.databaseDirectUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL')
   })
   process.stdout.write(

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { defaultSchema } from './database/schema.ts'
 
 export const roles = ['api', 'worker', 'dispatcher'] as const
 export type Role = (typeof roles)[number]
@@ -19,6 +20,8 @@ export interface Config {
   databaseUrl: string | null
   /** A session-level connection for `LISTEN`; `null`: none, so polling alone. */
   databaseDirectUrl: string | null
+  /** The schema of the tables; pg-boss's is the same with `_jobs`. */
+  databaseSchema: string
   /** Absolute path of the directory of embedded data, generated secrets and audio. */
   home: string
   port: number
@@ -84,6 +87,15 @@ const list = z.string().transform((text) =>
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''))
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
 
+/** With `_jobs` behind it, it fits pg-boss's limit of 50 bytes. */
+const schemaName = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_]{0,44}$/)
+  .refine((name) => !/^pg_|^information_schema$|_jobs$/.test(name))
+
+const schemaNameExpected =
+  'up to 45 lower-case letters, digits and _, not beginning with a digit or pg_, and not ending with _jobs'
+
 const network = z.string().refine((text) => {
   const [address = '', bits = '', ...rest] = text.split('/')
   const family = isIP(address)
@@ -145,6 +157,7 @@ export function readConfig(env: Environment): Config {
   return {
     databaseUrl,
     databaseDirectUrl: read.optional('DATABASE_DIRECT_URL', postgresUrl, 'postgres://user:password@host/db', true),
+    databaseSchema: read.optional('DATABASE_SCHEMA', schemaName, schemaNameExpected) ?? defaultSchema,
     home: resolve(read.optional('CALLBOX_HOME', z.string(), 'a directory') ?? '.callbox'),
     port,
     metricsPort: read.optional('METRICS_PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 9464,

@@ -20,7 +20,7 @@ export async function runReseal(config: Config): Promise<void> {
   }
   const sealer = new Sealer(config.secretsKey, config.secretsKeyPrevious)
   const opened = await openDatabase(config, true)
-  const knex = createKnex(opened.url, 'callbox reseal', 2)
+  const knex = createKnex(opened.url, config.databaseSchema, 'callbox reseal', 2)
   try {
     const missing = await missingMigrations(knex)
     if (missing !== null) throw new ConfigError(missing)

@@ -77,8 +77,8 @@ async function startRoles(
 
   const metrics = createMetrics()
   const name = `callbox ${roles.join('+')}`
-  const pool = createPool(databaseUrl, name, 10, log)
-  const knex = createKnex(databaseUrl, name, 20)
+  const pool = createPool(databaseUrl, config.databaseSchema, name, 10, log)
+  const knex = createKnex(databaseUrl, config.databaseSchema, name, 20)
   stops.push(
     () => pool.end(),
     () => knex.destroy(),
@@ -130,7 +130,7 @@ async function startRoles(
     if (stopping.aborted) return
     const sealer = config.secretsKey && new Sealer(config.secretsKey, config.secretsKeyPrevious)
     if (sealer) await checkSecretsKey(knex, sealer)
-    const hints = new HintSender(pool)
+    const hints = new HintSender(pool, config.databaseSchema)
     stops.push(() => hints.flush())
     if (sealer && roles.includes('api')) {
       const { startApi } = await import('./api.ts')

@@ -23,7 +23,7 @@ const audit = async (query = '') => {
 }
 const actions = async (query = '') => (await audit(query)).map((entry: { action: string }) => entry.action)
 const failedCall = (callSid: string) =>
-  database.knex('calls').insert({ business_id: 1, call_sid: callSid, state: 'failed', failed_at: 'now' })
+  database.knex('callbox.calls').insert({ business_id: 1, call_sid: callSid, state: 'failed', failed_at: 'now' })
 
 describe('every change by an operator is one entry', () => {
   const entry = {
@@ -73,7 +73,7 @@ describe('every change by an operator is one entry', () => {
   test('what the platform says of a call, whoever it belongs to', async () => {
     const patch = (body: unknown) => api.send('PATCH', '/admin/calls/CA1', body)
     await patch({ customer_name: 'Dana', lead_id: '7', agent_name: null })
-    await database.knex('calls').insert({ business_id: 1, call_sid: 'CA1', state: 'open' })
+    await database.knex('callbox.calls').insert({ business_id: 1, call_sid: 'CA1', state: 'open' })
     await patch({ customer_name: 'Dana', metadata: { a: 1 } })
     const call = { ...entry, action: 'call.changed', call_sid: 'CA1' }
     expect(await audit()).toEqual([
@@ -90,7 +90,7 @@ describe('every change by an operator is one entry', () => {
 
   test('a delivery requeued', async () => {
     const id = await enqueue(database, '1', 'CA3', 'outbound')
-    await database.knex('webhook_outbox').update({ status: 'failed', finished_at: 'now' })
+    await database.knex('callbox.webhook_outbox').update({ status: 'failed', finished_at: 'now' })
     await post(`deliveries/${id}/requeue`)
     expect(await audit()).toEqual([{ ...entry, action: 'delivery.requeued', direction: 'outbound', delivery_id: id }])
   })
@@ -131,7 +131,7 @@ test('what changed nothing is no entry', async () => {
 test('a change that cannot be recorded is not made', async () => {
   await put('1', { name: 'before' })
   const id = await enqueue(database, '1', 'CA1')
-  await database.knex('webhook_outbox').update({ status: 'failed', finished_at: 'now' })
+  await database.knex('callbox.webhook_outbox').update({ status: 'failed', finished_at: 'now' })
   await failedCall('CA2')
   const state = async () =>
     (
@@ -165,7 +165,7 @@ test('a change that cannot be recorded is not made', async () => {
 
 describe('the list', () => {
   const insert = (columns: Record<string, unknown>) =>
-    database.knex('audit').insert({ operator: 'night', action: 'route.parked', ...columns })
+    database.knex('callbox.audit').insert({ operator: 'night', action: 'route.parked', ...columns })
 
   test('filters by everything, alone and together', async () => {
     await insert({ at: '2025-05-05T05:05:05.000005Z', business_id: 1 })

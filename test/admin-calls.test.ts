@@ -12,12 +12,12 @@ beforeAll(async () => {
 })
 
 const insertCall = async (callSid: string, columns: Record<string, unknown> = {}): Promise<void> => {
-  await database.knex('calls').insert({ business_id: 10, call_sid: callSid, direction: 'inbound', ...columns })
+  await database.knex('callbox.calls').insert({ business_id: 10, call_sid: callSid, direction: 'inbound', ...columns })
 }
 const get = (callSid: string) => api.send('GET', `/admin/calls/${callSid}`)
 const patch = (callSid: string, body: unknown) => api.send('PATCH', `/admin/calls/${callSid}`, body)
 const step = (callSid: string, columns: Record<string, unknown>) =>
-  database.knex('call_steps').insert({ business_id: 10, call_sid: callSid, ...columns })
+  database.knex('callbox.call_steps').insert({ business_id: 10, call_sid: callSid, ...columns })
 
 describe('GET', () => {
   test('tells all of a completed call', async () => {
@@ -35,7 +35,9 @@ describe('GET', () => {
       completed_at: '2025-12-10T14:24:00Z',
       created_at: '2025-12-10T14:23:20Z',
     })
-    await database.knex('call_details').insert({ call_sid: 'CAdone', lead_id: '123', metadata: '{"a":{"b":[1]}}' })
+    await database
+      .knex('callbox.call_details')
+      .insert({ call_sid: 'CAdone', lead_id: '123', metadata: '{"a":{"b":[1]}}' })
     const times = { started_at: '2025-12-10T14:23:50.5Z', finished_at: '2025-12-10T14:23:51Z' }
     await step('CAdone', { step: 'transcript', attempts: 2, ...times, started_at: '2025-12-10T14:23:52Z' })
     await step('CAdone', { step: 'audio', attempts: 1, ...times, result: '{"secret":"result"}' })
@@ -169,7 +171,7 @@ describe('PATCH', () => {
     await completion('calls').where({ call_sid: 'CArace' }).update({ state: 'completed' })
     await completion.commit()
     expect((await waiting).status).toBe(409)
-    expect(await database.knex('call_details').where({ call_sid: 'CArace' })).toEqual([])
+    expect(await database.knex('callbox.call_details').where({ call_sid: 'CArace' })).toEqual([])
   })
 
   const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
@@ -209,7 +211,7 @@ describe('reprocess', () => {
     const first = await api.send('POST', '/admin/calls/CAfailed/reprocess')
     expect(first.status).toBe(202)
     expect(first.json).toMatchObject({ call_sid: 'CAfailed', state: 'queued', error: null })
-    const { rows } = await database.pool.query('select data from pgboss.job')
+    const { rows } = await database.pool.query('select data from callbox_jobs.job')
     expect(rows).toEqual([{ data: { businessId: '10', callSid: 'CAfailed' } }])
     expect((await api.send('POST', '/admin/calls/CAfailed/reprocess')).status).toBe(409)
     expect(JSON.parse(api.logs.find((line) => line.includes('call_reprocessed')) ?? '')).toMatchObject({
@@ -232,7 +234,7 @@ describe('callbacks', () => {
       ['CA3', 'new'],
       ['CA4', 'unmatched'],
     ]) {
-      await database.knex('twilio_callbacks').insert({
+      await database.knex('callbox.twilio_callbacks').insert({
         kind: 'call_status',
         call_sid: callSid,
         query: '',

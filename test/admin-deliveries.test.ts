@@ -24,7 +24,7 @@ const enqueue = async (
   return String(rows[0].id)
 }
 const set = (id: string, columns: Record<string, unknown>) =>
-  database.knex('webhook_outbox').where({ id }).update(columns)
+  database.knex('callbox.webhook_outbox').where({ id }).update(columns)
 const stored = async (id: string) =>
   (
     await database.pool.query(
@@ -38,7 +38,7 @@ const stored = async (id: string) =>
 const get = (id: string) => api.send('GET', `/admin/deliveries/${id}`)
 const requeue = (id: string) => api.send('POST', `/admin/deliveries/${id}/requeue`)
 const attempt = (id: string, number: number, columns: Record<string, unknown> = {}) =>
-  database.knex('webhook_attempts').insert({
+  database.knex('callbox.webhook_attempts').insert({
     business_id: 1,
     delivery_id: id,
     id: `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`,
@@ -278,7 +278,7 @@ describe('requeue', () => {
   test('without a payload there is nothing to send: 409', async () => {
     const id = await enqueue(80, 'CAgone')
     await set(id, { status: 'delivered', finished_at: '2025-01-01T00:00:00Z', has_payload: false })
-    await database.knex('webhook_payloads').where({ delivery_id: id }).delete()
+    await database.knex('callbox.webhook_payloads').where({ delivery_id: id }).delete()
     const before = await stored(id)
     expect((await requeue(id)).status).toBe(409)
     expect(await stored(id)).toEqual(before)

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { RequeueRunner } from '../src/admin/requeue-runner.ts'
 import { HintSender } from '../src/database/hints.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { countDeliveries } from '../src/outbox/count-deliveries.ts'
 import { pageSize } from '../src/outbox/delivery-walk.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
@@ -23,7 +24,7 @@ const startRunner = () => {
 beforeAll(async () => {
   database = await createTestDatabase()
   api = await startAdminApi(database)
-  hints = new HintSender(database.pool)
+  hints = new HintSender(database.pool, defaultSchema)
   startRunner()
 })
 afterAll(async () => {
@@ -51,7 +52,7 @@ const untilState = (id: string, state: string) =>
 const requeued = async () =>
   (await query('select call_sid from webhook_outbox where version > 0 order by call_sid')).map((row) => row.call_sid)
 const set = (id: string, columns: Record<string, unknown>) =>
-  database.knex('webhook_outbox').where({ id }).update(columns)
+  database.knex('callbox.webhook_outbox').where({ id }).update(columns)
 const finished = { finished_at: '2025-01-01T00:00:00Z', due_at: '2025-01-01T00:00:00Z' }
 
 /** Deliveries named by what they are, of two businesses; those that are pending wait. */
@@ -227,7 +228,7 @@ describe('stop and resume', () => {
   /** Keeps the batch that comes to this delivery waiting until it is let go. */
   const hold = async (callSid: string) => {
     const trx = await database.knex.transaction()
-    await trx('webhook_outbox').where({ call_sid: callSid }).forUpdate().select('id')
+    await trx('callbox.webhook_outbox').where({ call_sid: callSid }).forUpdate().select('id')
     return { letGo: () => trx.rollback() }
   }
   test('a stop takes effect at the next batch, a resume goes on there, nothing twice', async () => {
@@ -295,7 +296,7 @@ test('a row that became something else while it was waited for is left as it is'
   const id = await enqueue(database, '1', 'CA1')
   await set(id, { status: 'failed', ...finished })
   const trx = await database.knex.transaction()
-  await trx('webhook_outbox').where({ id }).update({ status: 'delivered' })
+  await trx('callbox.webhook_outbox').where({ id }).update({ status: 'delivered' })
   const requeue = await order({ status: 'failed' })
   await untilSomebodyWaits(database, 'transactionid')
   await trx.commit()

@@ -81,7 +81,7 @@ test('says in words why it will not be tried, or not at once', async () => {
     'it waits until its route is unparked, which was parked for this: they move house',
   )
   await api.send('POST', '/admin/routes/12/outbound/unpark')
-  await database.knex('routes').where({ business_id: 12, direction: 'outbound' }).update({ state: 'failing' })
+  await database.knex('callbox.routes').where({ business_id: 12, direction: 'outbound' }).update({ state: 'failing' })
   expect(await remark('outbound')).toMatch(/^its endpoint has failed again and again/)
 })
 

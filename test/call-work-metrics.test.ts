@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { callWorkMetrics } from '../src/admin/call-work-metrics.ts'
 import { RecordingQueue } from '../src/calls/recording-queue.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import { createTestDatabase } from './helpers/database.ts'
@@ -29,14 +30,14 @@ test('calls that are not completed are told by state, the recording queue by wha
        (3, 'queued', '9 days'), (4, 'processing', '9 days'), (5, 'failed', '9 days'), (6, 'failed', '1 minute'),
        (7, 'completed', '1 minute')) as c (n, state, age)`,
   )
-  const queue = new RecordingQueue(url, createLogger('silent', 'test'))
+  const queue = new RecordingQueue(url, defaultSchema, createLogger('silent', 'test'))
   await queue.start()
   await knex.transaction(async (trx) => {
     for (const call of ['CA1', 'CA2', 'CA3', 'CA4', 'CA5']) await queue.send(trx, { businessId: '1', callSid: call })
   })
   await queue.stop()
   const change = (set: string, call: string) =>
-    pool.query(`update pgboss.job set ${set} where singleton_key = $1`, [call])
+    pool.query(`update callbox_jobs.job set ${set} where singleton_key = $1`, [call])
   await change(`start_after = now() + interval '1 hour'`, 'CA1')
   await change(`start_after = now() - interval '2 hours', state = 'active'`, 'CA2')
   await change(`start_after = now() - interval '1 hour', state = 'retry'`, 'CA3')

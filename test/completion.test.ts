@@ -14,7 +14,7 @@ let calls = 0
 async function callToComplete(columns: Record<string, unknown> = {}) {
   calls++
   const job = { businessId: '10', callSid: `CA${calls}` }
-  await database.knex('calls').insert({
+  await database.knex('callbox.calls').insert({
     business_id: 10,
     call_sid: job.callSid,
     state: 'processing',
@@ -22,7 +22,7 @@ async function callToComplete(columns: Record<string, unknown> = {}) {
     ...columns,
   })
   const step = { business_id: 10, call_sid: job.callSid, attempts: 1 }
-  await database.knex('call_steps').insert([
+  await database.knex('callbox.call_steps').insert([
     { ...step, step: 'transcript', result: '"a transcript"', finished_at: new Date() },
     { ...step, step: 'completion' },
   ])
@@ -84,7 +84,7 @@ describe('the transaction that completes a call', () => {
 
   test('takes what the platform said until that moment', async () => {
     const job = await callToComplete({ direction: 'outbound', from_number: '+1', to_number: '+2' })
-    await database.knex('call_details').insert({
+    await database.knex('callbox.call_details').insert({
       call_sid: job.callSid,
       lead_id: '7',
       customer_name: 'Dana',

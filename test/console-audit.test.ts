@@ -18,7 +18,7 @@ beforeEach(async () => {
 })
 
 const act = (columns: Record<string, unknown>) =>
-  database.knex('audit').insert({ operator: 'night', action: 'business.changed', detail: '{}', ...columns })
+  database.knex('callbox.audit').insert({ operator: 'night', action: 'business.changed', detail: '{}', ...columns })
 const operatorsOn = (text: string): string[] =>
   [...text.matchAll(/data-label="Operator"><bdi>([^<]+)/g)].map((match) => match[1] ?? '')
 

@@ -24,7 +24,7 @@ beforeEach(async () => {
 })
 
 const path = '/console/businesses'
-const row = (id: string) => database.knex('businesses').where({ business_id: id }).first()
+const row = (id: string) => database.knex('callbox.businesses').where({ business_id: id }).first()
 const auditOf = async () => (await database.pool.query('select action, operator, detail from audit order by id')).rows
 
 /** The fields of the settings as a page shows them. */

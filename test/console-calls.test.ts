@@ -21,9 +21,9 @@ beforeEach(async () => {
 })
 
 const call = (callSid: string, columns: Record<string, unknown> = {}) =>
-  database.knex('calls').insert({ business_id: 1, call_sid: callSid, direction: 'inbound', ...columns })
+  database.knex('callbox.calls').insert({ business_id: 1, call_sid: callSid, direction: 'inbound', ...columns })
 const step = (callSid: string, name: string, columns: Record<string, unknown>) =>
-  database.knex('call_steps').insert({ business_id: 1, call_sid: callSid, step: name, ...columns })
+  database.knex('callbox.call_steps').insert({ business_id: 1, call_sid: callSid, step: name, ...columns })
 
 const callsOn = (text: string): string[] =>
   [...text.matchAll(/class="opens" href="\/console\/calls\/([^"]+)"/g)].map((match) => match[1] ?? '')
@@ -66,7 +66,7 @@ describe('calls', () => {
       service_category: hostile,
     }
     await call('CA1', { ...times, ...words, state: 'failed', error: hostile, failed_at: '2025-12-10T14:30:00Z' })
-    await database.knex('call_details').insert({
+    await database.knex('callbox.call_details').insert({
       ...{ call_sid: 'CA1', customer_name: hebrew, agent_name: hostile, lead_id: 'L1' },
       metadata: JSON.stringify({ [hostile]: hostile }),
     })
@@ -125,7 +125,7 @@ describe('calls', () => {
 
 describe('callbacks', () => {
   const callback = (columns: Record<string, unknown>) =>
-    database.knex('twilio_callbacks').insert({ kind: 'call_status', query: '', body: '', ...columns })
+    database.knex('callbox.twilio_callbacks').insert({ kind: 'call_status', query: '', body: '', ...columns })
 
   test('that belong to no business come first, with why', async () => {
     await callback({ call_sid: 'CAmatched', state: 'matched', business_id: 1 })

@@ -20,12 +20,12 @@ beforeEach(async () => {
 })
 
 const set = (id: string, columns: Record<string, unknown>) =>
-  database.knex('webhook_outbox').where({ id }).update(columns)
+  database.knex('callbox.webhook_outbox').where({ id }).update(columns)
 const finished = { finished_at: '2025-12-10T14:23:50Z', due_at: '2025-12-10T14:23:45Z' }
 
 /** Adds an attempt that answered 500 a second after it began, unless told otherwise. */
 const attempt = (id: string, number: number, startedAt: string, columns: Record<string, unknown> = {}) =>
-  database.knex('webhook_attempts').insert({
+  database.knex('callbox.webhook_attempts').insert({
     ...{ business_id: 1, delivery_id: id, id: database.knex.raw('gen_random_uuid()'), number, started_at: startedAt },
     ...{ duration_ms: 1_000, url: 'https://e.example/in', result: 'http_error', status_code: 500 },
     ...columns,
@@ -263,7 +263,7 @@ describe('one delivery', () => {
   test('without its payload offers neither that nor a requeue', async () => {
     const id = await enqueue(database, '1', 'CA1')
     await set(id, { status: 'delivered', has_payload: false, ...finished })
-    await database.knex('webhook_payloads').where({ delivery_id: id }).delete()
+    await database.knex('callbox.webhook_payloads').where({ delivery_id: id }).delete()
     const { markup, text } = await page(id)
     expect(text).toContain('Retention has taken its payload')
     expect(markup).not.toContain('/requeue"')

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { RequeueRunner } from '../src/admin/requeue-runner.ts'
 import { HintSender } from '../src/database/hints.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/console.ts'
 import { hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
@@ -29,7 +30,7 @@ async function failed(calls: readonly string[], status = 'failed'): Promise<stri
   const ids: string[] = []
   for (const call of calls) ids.push(await enqueue(database, '1', call, 'inbound', '{}'))
   await database
-    .knex('webhook_outbox')
+    .knex('callbox.webhook_outbox')
     .whereIn('id', ids)
     .update({ status, finished_at: '2025-12-10T14:23:50Z', due_at: '2025-12-10T14:23:45Z' })
   return ids
@@ -46,18 +47,18 @@ async function stored(columns: Record<string, unknown>): Promise<string> {
     total: 200,
     total_is_exact: true,
   }
-  await database.knex('requeues').insert({ ...defaults, ...columns })
+  await database.knex('callbox.requeues').insert({ ...defaults, ...columns })
   return id
 }
 
 const stateOf = async (id: string): Promise<string> =>
-  (await database.knex('requeues').where({ id }).first('state')).state
+  (await database.knex('callbox.requeues').where({ id }).first('state')).state
 const auditOf = async (): Promise<unknown[]> =>
   (await database.pool.query('select action, operator from audit order by id')).rows
 
 /** Requeues as every API process does, until `done`. */
 async function runUntil(done: () => Promise<boolean>): Promise<void> {
-  const hints = new HintSender(database.pool)
+  const hints = new HintSender(database.pool, defaultSchema)
   const runner = new RequeueRunner({ knex: database.knex, hints, log: pino({ level: 'silent' }) })
   runner.start()
   await eventually('the requeue is where it should be', done)
@@ -85,7 +86,7 @@ describe('before the order', () => {
     expect(text).toContain(`href="/console/deliveries/${ids[0]}"`)
     expect(text).toContain('<input type="hidden" name="business_id" value="1">')
     expect(text).toContain('<input type="hidden" name="since" value="2025-12-10T14:00:00Z">')
-    expect((await database.knex('requeues').count())[0]).toEqual({ count: '0' })
+    expect((await database.knex('callbox.requeues').count())[0]).toEqual({ count: '0' })
   })
 
   test.each([
@@ -139,7 +140,7 @@ describe('the order', () => {
     '%j is refused, and nothing is ordered',
     async (fields) => {
       expect((await night.post(path, fields)).status).toBe(400)
-      expect((await database.knex('requeues').count())[0]).toEqual({ count: '0' })
+      expect((await database.knex('callbox.requeues').count())[0]).toEqual({ count: '0' })
     },
   )
 })

@@ -6,6 +6,7 @@ import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { startEmbeddedDatabase } from '../src/database/embedded.ts'
 import { migrate } from '../src/database/migrate.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { AdminClient } from '../src/demo/admin-client.ts'
 import { startOpenAiStandIn } from '../src/demo/openai-stand-in.ts'
 import { startReceiver } from '../src/demo/receiver.ts'
@@ -31,7 +32,7 @@ test('PostgreSQL stopped at once and started again under all three roles: they c
   const directory = mkdtempSync(join(tmpdir(), 'callbox-restart-'))
   const options = { directory: join(directory, 'pg'), password: 'test-password', settings: ['fsync=off'] }
   let server = await startEmbeddedDatabase({ ...options, port: 0 })
-  const pool = new pg.Pool({ connectionString: server.url })
+  const pool = new pg.Pool({ connectionString: server.url, options: `-c search_path=${defaultSchema}` })
   pool.on('error', () => undefined)
   const [twilio, openai, receiver] = await Promise.all([
     startTwilioStandIn(account),
@@ -44,7 +45,7 @@ test('PostgreSQL stopped at once and started again under all three roles: they c
     for (const standIn of [twilio, openai, receiver]) await standIn.close()
     rmSync(directory, { recursive: true, force: true })
   })
-  await migrate(server.url)
+  await migrate(server.url, defaultSchema)
 
   const settings = {
     PORT: '0',
@@ -124,7 +125,7 @@ test('PostgreSQL stopped at once and started again under all three roles: they c
   const calls = [before, inFlight, inTranscription, during]
   for (const { callSid } of calls) await untilPosted(callSid)
   await eventually('everything is delivered', async () => {
-    const { rows } = await pool.query('select status, count(*)::int as n from webhook_outbox group by status')
+    const { rows } = await pool.query('select status, count(*)::int as n from callbox.webhook_outbox group by status')
     return rows.length === 1 && rows[0].status === 'delivered' && rows[0].n === calls.length + waiting.length
   })
   for (const { callSid } of calls) {

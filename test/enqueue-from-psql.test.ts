@@ -21,7 +21,7 @@ function psql(): Psql {
 }
 
 const enqueueing = (callSid: string, payload: string, direction = 'inbound') =>
-  `select callbox_enqueue(7, '${callSid}', 'order.placed', '${direction}', '${payload}')`
+  `select callbox.callbox_enqueue(7, '${callSid}', 'order.placed', '${direction}', '${payload}')`
 const posts = () => receiver.posts.map((post) => [post.path, post.body.toString(), post.verified])
 
 test("another program's transaction: what it commits is posted, what it rolls back or dies with is not", async () => {
@@ -58,7 +58,7 @@ test("another program's transaction: what it commits is posted, what it rolls ba
     ['/out', '{"order":  2, "text": "שלום"}', true],
     ['/seven', '{"order": 5}', true],
   ])
-  expect(await program.ask('select count(*) from webhook_outbox')).toBe('3')
+  expect(await program.ask('select count(*) from callbox.webhook_outbox')).toBe('3')
 })
 
 test('a repeated one returns the same id and sends nothing more, before and after its delivery', async () => {

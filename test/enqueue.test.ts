@@ -51,6 +51,7 @@ describe('callbox_enqueue', () => {
       await client.query('begin')
       await client.query(`
         create role enqueue_test_program;
+        grant usage on schema callbox to enqueue_test_program;
         grant insert on webhook_outbox, webhook_payloads to enqueue_test_program;
         grant select, insert on routes to enqueue_test_program;
         set local role enqueue_test_program`)
@@ -124,7 +125,7 @@ describe('callbox_enqueue', () => {
       create function trap.left(text, smallint) returns text language sql as 'select 1 / 0; select $1';
       create function trap.convert_to(text, text) returns bytea language sql as 'select 1 / 0; select null::bytea';
       create function trap.encode(bytea, character varying) returns text language sql as 'select 1 / 0; select null';
-      set local search_path = public, trap`)
+      set local search_path = callbox, trap`)
     const id = await client.query(enqueue, [18, 'CA-trap', 'call.completed', 'inbound', '{}'])
     const again = await client.query(`select callbox_delivery_id(18, 'CA-trap', 'call.completed') as id`)
     expect(again.rows).toEqual(id.rows)
@@ -133,10 +134,10 @@ describe('callbox_enqueue', () => {
   test('works whatever the caller has on its search_path', async () => {
     const client = await database.pool.connect()
     await client.query('create schema app; create table app.webhook_outbox (x int); create table app.routes (x int)')
-    for (const path of ['app, public', 'app', '']) {
+    for (const path of ['app, callbox', 'app', '']) {
       await client.query(`select set_config('search_path', $1, false)`, [path])
       const { rows } = await client.query(
-        `select public.callbox_enqueue(30, $1, 'call.completed', 'inbound', '{}') as id`,
+        `select callbox.callbox_enqueue(30, $1, 'call.completed', 'inbound', '{}') as id`,
         [`CA-${path}`],
       )
       const { rows: found } = await database.pool.query('select call_sid from webhook_outbox where id = $1', [

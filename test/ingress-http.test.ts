@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createKnex } from '../src/database/knex.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { signCallback } from '../src/demo/twilio-callbacks.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import {
@@ -143,7 +144,7 @@ test('while the database is away the answer is 503, so that Twilio sends it agai
   const address = nobody.address()
   await new Promise((resolve) => nobody.close(resolve))
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const away = createKnex(`postgres://nobody@127.0.0.1:${port}/none`, 'callbox test', 1)
+  const away = createKnex(`postgres://nobody@127.0.0.1:${port}/none`, defaultSchema, 'callbox test', 1)
   const without = await openIngress({ url: database.url, knex: away })
   without.ingress.start()
   const answer = await without.post(statusCallback(newCall()))

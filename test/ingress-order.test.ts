@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { lockBusinessesForChange, lockCall } from '../src/calls/locks.ts'
 import { reopenUnmatchedCallbacks } from '../src/calls/unmatched-callbacks.ts'
 import { createKnex } from '../src/database/knex.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import type { TwilioCall } from '../src/demo/twilio-call.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
@@ -204,7 +205,7 @@ describe('matching waits', () => {
       await reopenUnmatchedCallbacks(trx, '12', [call.to])
       await stage.post(statusCallback(call))
       await untilSomebodyWaits(database, 'advisory')
-      await trx('phone_numbers').insert({ phone_number: call.to, business_id: '12' })
+      await trx('callbox.phone_numbers').insert({ phone_number: call.to, business_id: '12' })
     })
     expect(await settled(database, call.callSid, 1)).toMatchObject([{ state: 'matched', business_id: '12' }])
   })
@@ -245,7 +246,7 @@ test('no statement of the matching reads all stored callbacks', async () => {
   })
   const before = await scans()
 
-  const knex = createKnex(database.url, 'callbox test', 6)
+  const knex = createKnex(database.url, defaultSchema, 'callbox test', 6)
   const measured = await openIngress({ url: database.url, knex })
   measured.ingress.start()
   const call = newInbound({ to: '+97237000777' })

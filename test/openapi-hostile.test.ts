@@ -19,8 +19,10 @@ const token = 'operator-token'
 const database = await createTestDatabase()
 await putBusiness(database, exampleOf.businessId, { inbound: exampleOf.url })
 await enqueue(database, exampleOf.businessId, exampleOf.callSid)
-await database.knex('calls').insert({ business_id: exampleOf.businessId, call_sid: exampleOf.callSid, state: 'failed' })
-await database.knex('requeues').insert({
+await database
+  .knex('callbox.calls')
+  .insert({ business_id: exampleOf.businessId, call_sid: exampleOf.callSid, state: 'failed' })
+await database.knex('callbox.requeues').insert({
   ...{ id: exampleOf.requeueId, operator: 'admin', filter: '{}', until: new Date(), state: 'stopped' },
   ...{ total: 1, total_is_exact: true },
 })

@@ -59,7 +59,7 @@ test('left-over files are removed, but not those of calls that are being worked 
   place('CAfailed', 'failed', day)
   place('CAunknown', null, day)
   place('CApart', 'processing', day, '.some-id.part')
-  await database.knex('calls').insert(states)
+  await database.knex('callbox.calls').insert(states)
   await files.sweep(database.knex)
   const left = readdirSync(join(home, 'audio')).map((name) => join(home, 'audio', name))
   expect(left.sort()).toEqual(kept.sort())

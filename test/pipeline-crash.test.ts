@@ -100,7 +100,7 @@ describe('SIGTERM', () => {
     await ended
     expect(worker.exitCode).toBe(0)
     const { rows } = await database.pool.query(
-      'select state, start_after <= now() as due from pgboss.job where singleton_key = $1',
+      'select state, start_after <= now() as due from callbox_jobs.job where singleton_key = $1',
       [call.callSid],
     )
     expect(rows).toEqual([{ state: 'created', due: true }])

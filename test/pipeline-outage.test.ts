@@ -6,6 +6,7 @@ import { afterAll, expect, test } from 'vitest'
 import { startEmbeddedDatabase } from '../src/database/embedded.ts'
 import { createKnex } from '../src/database/knex.ts'
 import { migrate } from '../src/database/migrate.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { eventually } from './helpers/eventually.ts'
 import { newWords, payloadsOf, reaches, setStage } from './helpers/pipeline.ts'
 
@@ -13,10 +14,10 @@ test('PostgreSQL stopped and started again: the pipeline comes back by itself, a
   const directory = mkdtempSync(join(tmpdir(), 'callbox-outage-'))
   const options = { directory: join(directory, 'pg'), password: 'test-password', settings: ['fsync=off'] }
   let server = await startEmbeddedDatabase({ ...options, port: 0 })
-  await migrate(server.url)
-  const pool = new pg.Pool({ connectionString: server.url })
+  await migrate(server.url, defaultSchema)
+  const pool = new pg.Pool({ connectionString: server.url, options: `-c search_path=${defaultSchema}` })
   pool.on('error', () => undefined)
-  const database = { url: server.url, pool, knex: createKnex(server.url, 'callbox test', 5) }
+  const database = { url: server.url, pool, knex: createKnex(server.url, defaultSchema, 'callbox test', 5) }
   afterAll(async () => {
     await pool.end()
     await database.knex.destroy()

@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { RecordingQueue } from '../src/calls/recording-queue.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 
@@ -9,7 +10,7 @@ beforeAll(async () => {
 })
 
 test('a job is there when its transaction commits, and not when it rolls back', async () => {
-  const queue = new RecordingQueue(database.url, createLogger('silent', 'test'))
+  const queue = new RecordingQueue(database.url, defaultSchema, createLogger('silent', 'test'))
   await queue.start()
   await database.knex.transaction((trx) => queue.send(trx, { businessId: '10', callSid: 'CA1' }))
   await expect(
@@ -20,7 +21,7 @@ test('a job is there when its transaction commits, and not when it rolls back', 
   ).rejects.toThrow('rolled back')
   await queue.stop()
   const { rows } = await database.pool.query(
-    'select data, singleton_key, policy, retry_limit, heartbeat_seconds, state from pgboss.job order by created_on',
+    'select data, singleton_key, policy, retry_limit, heartbeat_seconds, state from callbox_jobs.job order by created_on',
   )
   expect(rows).toEqual([
     {

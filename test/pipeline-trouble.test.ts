@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { applyCallFacts } from '../src/calls/call-facts.ts'
 import { RecordingQueue } from '../src/calls/recording-queue.ts'
 import { reprocess } from '../src/calls/reprocess.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { startLoopbackServer } from '../src/demo/loopback-server.ts'
 import { openAiErrors } from '../src/demo/openai-errors.ts'
 import { jsonReply, sendReply } from '../src/demo/scripted-answers.ts'
@@ -39,7 +40,7 @@ beforeAll(async () => {
 })
 
 const reprocessed = async (callSid: string) => {
-  const queue = new RecordingQueue(database.url, createLogger('silent', 'test'))
+  const queue = new RecordingQueue(database.url, defaultSchema, createLogger('silent', 'test'))
   await queue.start()
   const result = await database.knex.transaction((trx) => reprocess(trx, queue, callSid))
   await queue.stop()
@@ -170,7 +171,7 @@ describe('the services', () => {
     const calls = await Promise.all(Array.from({ length: 12 }, () => stage.record(newWords())))
     await eventually('the queue pauses', async () => (await gauge()) === '1')
     await eventually('what was under way is over', async () => {
-      const { rows } = await database.pool.query(`select from pgboss.job where state = 'active'`)
+      const { rows } = await database.pool.query(`select from callbox_jobs.job where state = 'active'`)
       return rows.length === 0
     })
     const before = refused
@@ -279,7 +280,9 @@ test('the audio that is sent is the audio that was recorded', async () => {
 })
 
 test('no phone number, secret or URL path is in a log line or in the error of a call or a step', async () => {
-  const errors = await database.knex.raw('select error from calls union all select error from call_steps')
+  const errors = await database.knex.raw(
+    'select error from callbox.calls union all select error from callbox.call_steps',
+  )
   const lines = JSON.stringify([stage.logged, errors.rows])
   expect(stage.loggedAs('call.failed').length).toBeGreaterThan(0)
   expect(stage.loggedAs('call.retry').length).toBeGreaterThan(0)

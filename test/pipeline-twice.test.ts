@@ -70,15 +70,15 @@ test('two jobs of one call at once: one of them works, the other finds nothing t
   await stage.start()
   const call = await stage.record(newWords())
   await database.knex.raw(
-    `insert into pgboss.job (name, data, singleton_key, policy, heartbeat_seconds, expire_seconds)
+    `insert into callbox_jobs.job (name, data, singleton_key, policy, heartbeat_seconds, expire_seconds)
      select name, data, singleton_key, policy, heartbeat_seconds, expire_seconds
-     from pgboss.job, generate_series(1, 5) where singleton_key = ?`,
+     from callbox_jobs.job, generate_series(1, 5) where singleton_key = ?`,
     [call.callSid],
   )
   await reaches(database, call, 'completed')
   await eventually('all six jobs are done', async () => {
     const { rows } = await database.pool.query(
-      `select from pgboss.job where singleton_key = $1 and state < 'completed'`,
+      `select from callbox_jobs.job where singleton_key = $1 and state < 'completed'`,
       [call.callSid],
     )
     return rows.length === 0

@@ -33,7 +33,9 @@ beforeAll(async () => {
 
 test('an inbound call becomes its payload, byte for byte, and one delivery', async () => {
   const call = await stage.record(sampleWords)
-  await database.knex('call_details').insert({ call_sid: call.callSid, lead_id: '123', agent_name: 'Assistant' })
+  await database
+    .knex('callbox.call_details')
+    .insert({ call_sid: call.callSid, lead_id: '123', agent_name: 'Assistant' })
   const row = await reaches(database, call, 'completed')
   const timestamp = `${row.completed_at.toISOString().slice(0, 19)}Z`
   const expected = fixture.replace(sample.call_id, call.callSid).replace(sample.timestamp, timestamp)
@@ -91,7 +93,7 @@ test('a recording without speech costs no language model and is delivered', asyn
 })
 
 test("the business's language and service categories are used; no business is needed", async () => {
-  await database.knex('businesses').insert({
+  await database.knex('callbox.businesses').insert({
     business_id: 77,
     signing_secret_sealed: Buffer.from('sealed'),
     language: 'he',
@@ -139,7 +141,7 @@ test('a very long transcript is summarised', async () => {
 test('a payload over 1 MiB fails its call with a clear error', async () => {
   const call = await stage.record({ transcript: 'big', summary: '### big' })
   await database
-    .knex('call_details')
+    .knex('callbox.call_details')
     .insert({ call_sid: call.callSid, metadata: JSON.stringify({ a: 'x'.repeat(1_048_576) }) })
   const row = await reaches(database, call, 'failed')
   expect(row.error).toContain('the payload is over 1 MiB')
@@ -150,7 +152,7 @@ test('a job of a call that has ended changes nothing', async () => {
   const call = await stage.record({ transcript: 'once', summary: '### once' })
   const before = await reaches(database, call, 'completed')
   await database.knex.raw(
-    `insert into pgboss.job (name, data, singleton_key, policy)
+    `insert into callbox_jobs.job (name, data, singleton_key, policy)
      values ('recordings', ?::jsonb, ?, 'singleton')`,
     [JSON.stringify({ businessId: call.businessId, callSid: call.callSid }), call.callSid],
   )
@@ -170,7 +172,7 @@ test('no phone number, transcript or secret is in a log line or a metric', async
 
 async function noJobsLeft(): Promise<void> {
   await eventually('no job is left', async () => {
-    const { rows } = await database.pool.query(`select from pgboss.job where state < 'completed'`)
+    const { rows } = await database.pool.query(`select from callbox_jobs.job where state < 'completed'`)
     return rows.length === 0
   })
 }

@@ -76,7 +76,7 @@ const postsOf = (id: string): number => receiver.posts.filter((post) => post.web
 test('a read of a snapshot older than a settle does not send the settled row twice', async () => {
   const { proxy, business, metrics, id } = await startPostThatHangs()
 
-  const held = proxy.holdAnswer('from routes r', 'CA-beside')
+  const held = proxy.holdAnswer('from callbox.routes r', 'CA-beside')
   await enqueue(database, business, 'CA-beside')
   const read = await held
   receiver.answers.release({ status: 200 })
@@ -101,7 +101,7 @@ test('what a read brings of a slot that was lost and gained meanwhile is not tak
   await untilStatus(database, await enqueue(database, business, 'CA-first'), 'delivered')
   // Due in a second, so that no read that is already under way brings it.
   const id = await enqueueDueIn(1_000, business, 'CA-lost')
-  const read = await proxy.holdAnswer('from routes r', 'CA-lost')
+  const read = await proxy.holdAnswer('from callbox.routes r', 'CA-lost')
 
   // Another owner takes the slot, delivers, and is gone again.
   const another = randomUUID()

@@ -42,7 +42,7 @@ async function putBusinesses(count: number, sealer: Sealer): Promise<void> {
       previous_secret_until: index % 4 === 0 ? new Date(Date.now() + 3_600_000) : null,
     }
   })
-  await database.knex('businesses').insert(rows)
+  await database.knex('callbox.businesses').insert(rows)
 }
 
 const stored = async () => (await database.pool.query('select * from businesses order by business_id')).rows

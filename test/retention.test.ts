@@ -213,7 +213,7 @@ test('leaves the work to the process that is at it', async () => {
   const id = await enqueue('CAother')
   await finish(id, 'delivered', 31)
   const other = await database.knex.transaction()
-  await other.raw('select pg_advisory_xact_lock(7000002)')
+  await other.raw(`select pg_advisory_xact_lock('callbox.installation'::regclass::oid::integer, 0)`)
   expect(await run()).toMatchObject({ deliveries: 0 })
   await other.rollback()
   expect(await run()).toMatchObject({ deliveries: 1 })

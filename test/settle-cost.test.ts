@@ -17,7 +17,7 @@ async function startSettler() {
   pool.on('connect', (client) => client.on('error', () => undefined))
   pool.on('error', () => undefined)
   onTestFinished(() => pool.end())
-  await pool.query('alter table webhook_outbox set (autovacuum_enabled = off)')
+  await pool.query('alter table callbox.webhook_outbox set (autovacuum_enabled = off)')
   let settled = 0
   const count = (batch: readonly Settlement[]): void => {
     settled += batch.length
@@ -34,7 +34,7 @@ async function startSettler() {
   const settle = (id: string): Promise<void> => settleAll([id])
   const fill = async (status: 'pending' | 'delivered'): Promise<string[]> => {
     const { rows } = await pool.query<{ id: string }>(
-      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status)
+      `insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status)
        select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1, $1
        from generate_series(1, $2::integer) n
        returning id`,
@@ -78,7 +78,7 @@ test('a settler that has settled many plans once for each connection, and reads 
 test('a settle does not read all that is pending where statistics say that nothing is', async () => {
   const { pool, settle, fill, rowsRead } = await startSettler()
   await fill('delivered')
-  await pool.query('vacuum analyze webhook_outbox')
+  await pool.query('vacuum analyze callbox.webhook_outbox')
   const [id = ''] = await fill('pending')
   const before = await rowsRead()
   await settle(id)

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { migrate } from '../src/database/migrate.ts'
+import { defaultSchema } from '../src/database/schema.ts'
 import { secretsKey } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { spawnService } from './helpers/service-process.ts'
@@ -22,7 +23,7 @@ test('a database that there is not ends the start with one line; it is no outage
 test('a database of another version is not migrated, and its migrations are named', async () => {
   const other = await createTestDatabase()
   await other.pool.query(`update callbox_migrations set name = '004_of_old.ts' where name like '004%'`)
-  await expect(migrate(other.url)).rejects.toThrow(
+  await expect(migrate(other.url, defaultSchema)).rejects.toThrow(
     'the database was made by another version of Callbox: it has 004_of_old.ts, which this one does not know; use that version with it, or this one with a new database',
   )
 })

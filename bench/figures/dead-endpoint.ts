@@ -88,21 +88,21 @@ function eachSide<T>(run: (side: Side) => Promise<T>): Record<Side, () => Promis
 }
 
 async function putHealthy(database: BenchDatabase, endpoint: ReceivingEndpoint): Promise<void> {
-  await database.pool.query('delete from businesses where business_id = any($1::bigint[])', [businesses])
-  await database.pool.query('delete from routes where business_id = any($1::bigint[])', [businesses])
+  await database.pool.query('delete from callbox.businesses where business_id = any($1::bigint[])', [businesses])
+  await database.pool.query('delete from callbox.routes where business_id = any($1::bigint[])', [businesses])
   await putBusinesses(database, businesses, endpoint.url)
 }
 
 /** The dead endpoint's route as if nobody had ever sent on it, and all its rows due. */
 async function startAnew(database: BenchDatabase, url: string): Promise<void> {
   const { pool } = database
-  await pool.query('update businesses set inbound_webhook_url = $2 where business_id = $1', [deadBusiness, url])
-  await pool.query('delete from routes where business_id = $1', [deadBusiness])
-  await pool.query(`insert into routes (business_id, direction) values ($1, 'inbound'), ($1, 'outbound')`, [
+  await pool.query('update callbox.businesses set inbound_webhook_url = $2 where business_id = $1', [deadBusiness, url])
+  await pool.query('delete from callbox.routes where business_id = $1', [deadBusiness])
+  await pool.query(`insert into callbox.routes (business_id, direction) values ($1, 'inbound'), ($1, 'outbound')`, [
     deadBusiness,
   ])
   await pool.query(
-    `update webhook_outbox set due_at = now(), step = 0 where business_id = $1 and status = 'pending' and step > 0`,
+    `update callbox.webhook_outbox set due_at = now(), step = 0 where business_id = $1 and status = 'pending' and step > 0`,
     [deadBusiness],
   )
 }

@@ -30,7 +30,7 @@ function run(bench: Bench, held: boolean): Promise<Drained> {
       try {
         await session.query('begin isolation level repeatable read')
         // The first statement takes the snapshot.
-        if (held) await session.query('select from webhook_outbox limit 1')
+        if (held) await session.query('select from callbox.webhook_outbox limit 1')
         return await drain(bench, database, endpoint, businesses)
       } finally {
         await session.query('rollback')

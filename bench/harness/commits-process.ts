@@ -20,13 +20,13 @@ const connections = 16
 const warmUpMs = 300
 
 const statements = {
-  enqueue: `select callbox_enqueue($1, $2, 'call.completed', 'inbound', $3::json)`,
+  enqueue: `select callbox.callbox_enqueue($1, $2, 'call.completed', 'inbound', $3::json)`,
   insert: `
     with row as (
-      insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+      insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
       values ($1, $4, $2, 'call.completed', 'inbound', $5)
     )
-    insert into webhook_payloads (business_id, delivery_id, payload) values ($1, $4, $3::json)`,
+    insert into callbox.webhook_payloads (business_id, delivery_id, payload) values ($1, $4, $3::json)`,
 }
 
 serve<CommitMethods>({

@@ -27,8 +27,8 @@ export class BenchDatabase {
 
   /** As if no dispatcher had ever run: one that was killed holds its slots for seconds. */
   async freeSlots(): Promise<void> {
-    await this.pool.query('delete from dispatchers')
-    await this.pool.query('update slots set owner = null')
+    await this.pool.query('delete from callbox.dispatchers')
+    await this.pool.query('update callbox.slots set owner = null')
   }
 
   drop(): Promise<void> {

@@ -17,8 +17,8 @@ export async function fillOutbox(
 ): Promise<void> {
   await database.pool.query(
     `with enqueued as (
-       insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
-       select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+       insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+       select business_id, callbox.callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
               direction, business_id % 64
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
@@ -26,7 +26,7 @@ export async function fillOutbox(
        cross join lateral (select 'CA' || md5($3 || n || direction || business_id) as call_sid) as call
        returning business_id, id
      )
-     insert into webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from enqueued`,
+     insert into callbox.webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from enqueued`,
     [businesses, rowsEach, series, payload, directions],
   )
 }
@@ -40,11 +40,11 @@ export async function fillDelivered(
 ): Promise<void> {
   await database.pool.query(
     `with delivered as (
-       insert into webhook_outbox (
+       insert into callbox.webhook_outbox (
          business_id, id, call_sid, event_type, direction, slot,
          status, version, attempt_count, created_at, due_at, finished_at
        )
-       select business_id, callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+       select business_id, callbox.callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
               'inbound', business_id % 64, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
@@ -54,9 +54,9 @@ export async function fillDelivered(
        ) as call
        returning business_id, id, created_at
      ), sent as (
-       insert into webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from delivered
+       insert into callbox.webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from delivered
      )
-     insert into webhook_attempts (
+     insert into callbox.webhook_attempts (
        business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, response_excerpt
      )
      select business_id, id, gen_random_uuid(), 1, created_at, 12, $3 || '/' || business_id, 'ok', 200, 'ok'
@@ -67,7 +67,7 @@ export async function fillDelivered(
 
 export async function countPending(database: BenchDatabase, businesses: readonly number[]): Promise<number> {
   const { rows } = await database.pool.query<{ n: number }>(
-    `select count(*)::integer as n from webhook_outbox where status = 'pending' and business_id = any($1::bigint[])`,
+    `select count(*)::integer as n from callbox.webhook_outbox where status = 'pending' and business_id = any($1::bigint[])`,
     [businesses],
   )
   return rows[0]?.n ?? 0

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { HintSender } from '../../src/database/hints.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { serve } from './child.ts'
 import { monotonicMs } from './clock.ts'
 import { payload } from './payload.ts'
@@ -16,7 +17,7 @@ const mostInOne = 50
 serve<ProducerMethods>({
   async produce({ databaseUrl, businesses, eventsPerSecond, seconds }: Production) {
     const pool = new pg.Pool({ connectionString: databaseUrl, max: connections })
-    const hints = new HintSender(pool)
+    const hints = new HintSender(pool, defaultSchema)
     await Promise.all(Array.from({ length: connections }, () => pool.query('select pg_sleep(0.05)')))
 
     const produced: Produced = { ids: [], committedMs: [] }
@@ -54,7 +55,7 @@ async function enqueue(pool: pg.Pool, businesses: number[]): Promise<{ ids: stri
     await client.query('begin')
     const { rows } = await client.query<{ id: string }>({
       name: 'enqueue',
-      text: `select callbox_enqueue(business_id, call_sid, 'call.completed', 'inbound', $3::json) as id
+      text: `select callbox.callbox_enqueue(business_id, call_sid, 'call.completed', 'inbound', $3::json) as id
              from unnest($1::bigint[], $2::text[]) as e (business_id, call_sid)`,
       values: [businesses, businesses.map(() => `CA${randomUUID().replaceAll('-', '')}`), payload],
     })

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/database/embedded.ts'
 import { embeddedSettings } from '../../src/database/embedded-settings.ts'
 import { migrate } from '../../src/database/migrate.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { BenchDatabase } from './database.ts'
 import { postgresCpuMs } from './postgres-cpu.ts'
 import { statementCostSettings, writeStatementCosts } from './statement-costs.ts'
@@ -37,7 +38,7 @@ export class BenchServer {
     const admin = new pg.Client(server.url)
     await admin.connect()
     await admin.query(`create database ${template}`)
-    await migrate(urlOf(server, template))
+    await migrate(urlOf(server, template), defaultSchema)
     if (profileInto !== null) await onDatabase(urlOf(server, template), 'create extension pg_stat_statements')
     return new BenchServer(home, server, admin, profileInto)
   }

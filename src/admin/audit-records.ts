@@ -27,7 +27,7 @@ interface AuditRow extends Omit<AuditEntry, 'at'> {
  * not recorded; the log has them.
  */
 export async function recordAct(trx: Knex.Transaction, act: Act): Promise<void> {
-  await trx('audit').insert({
+  await trx('callbox.audit').insert({
     operator: act.operator,
     action: act.action,
     business_id: act.businessId ?? null,
@@ -42,7 +42,7 @@ export async function recordAct(trx: Knex.Transaction, act: Act): Promise<void> 
 /** Newest first; from the place after `cursor`. @param limit in place of the query's own. */
 export async function listAudit(knex: Knex, query: AuditListQuery, limit: number): Promise<AuditRow[]> {
   const { operator, action, business_id: businessId, since, until, cursor } = query
-  const rows = knex('audit').orderByRaw('at desc, id desc').limit(limit)
+  const rows = knex('callbox.audit').orderByRaw('at desc, id desc').limit(limit)
   if (operator !== undefined) rows.where({ operator })
   if (action !== undefined) rows.where({ action })
   if (businessId !== undefined) rows.where({ business_id: businessId })

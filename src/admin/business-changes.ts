@@ -58,10 +58,10 @@ export async function storeBusinessChange(
   const sealed = sealSettings(trx, sealer, businessId, before, change)
   const columns = { ...plainColumns(change), ...sealed.columns }
   if (before === null) {
-    await trx('businesses').insert({ business_id: businessId, ...columns })
+    await trx('callbox.businesses').insert({ business_id: businessId, ...columns })
   } else {
     const counted = { revision: trx.raw('revision + 1'), updated_at: trx.raw('clock_timestamp()') }
-    await trx('businesses')
+    await trx('callbox.businesses')
       .where({ business_id: businessId })
       .update({ ...columns, ...counted })
   }
@@ -126,7 +126,7 @@ function plainColumns(change: BusinessChange): Record<string, unknown> {
 }
 
 async function takenNumbers(trx: Knex.Transaction, businessId: string, numbers: readonly string[]): Promise<number[]> {
-  const taken = await trx('phone_numbers')
+  const taken = await trx('callbox.phone_numbers')
     .whereIn('phone_number', [...numbers])
     .whereNot({ business_id: businessId })
     .pluck<string[]>('phone_number')
@@ -134,12 +134,12 @@ async function takenNumbers(trx: Knex.Transaction, businessId: string, numbers: 
 }
 
 async function replaceNumbers(trx: Knex.Transaction, businessId: string, numbers: readonly string[]): Promise<void> {
-  await trx('phone_numbers')
+  await trx('callbox.phone_numbers')
     .where({ business_id: businessId })
     .whereNotIn('phone_number', [...numbers])
     .delete()
   if (numbers.length === 0) return
-  await trx('phone_numbers')
+  await trx('callbox.phone_numbers')
     .insert(numbers.map((number) => ({ phone_number: number, business_id: businessId })))
     .onConflict('phone_number')
     .ignore()

@@ -43,10 +43,10 @@ export async function listBusinesses(knex: Knex, limit: number, after: TimePlace
 }
 
 function businesses(knex: Knex): Knex.QueryBuilder<object, BusinessRow[]> {
-  return knex('businesses as b').select<BusinessRow[]>(
+  return knex('callbox.businesses as b').select<BusinessRow[]>(
     'b.*',
     knex.raw(`array(
-      select n.phone_number from phone_numbers n where n.business_id = b.business_id order by n.phone_number
+      select n.phone_number from callbox.phone_numbers n where n.business_id = b.business_id order by n.phone_number
     ) as phone_numbers`),
     knex.raw(placeTime('b.created_at')),
   )

@@ -23,7 +23,7 @@ export async function changeCallDetails(
   change: CallDetailsChange,
 ): Promise<ChangedCallDetails | null> {
   await lockCall(trx, callSid)
-  const calls = await trx('calls')
+  const calls = await trx('callbox.calls')
     .where({ call_sid: callSid })
     .orderBy('created_at', 'desc')
     .select<{ business_id: string; state: string }[]>('business_id', 'state')
@@ -34,10 +34,10 @@ export async function changeCallDetails(
     if (change[field] !== undefined) columns[field] = change[field] ?? empty[field]
   }
   if (change.metadata !== undefined) columns['metadata'] = JSON.stringify(change.metadata ?? empty.metadata)
-  const before = await trx('call_details')
+  const before = await trx('callbox.call_details')
     .where({ call_sid: callSid })
     .first<Record<string, string> | undefined>(...textFields, trx.raw('metadata::text as metadata'))
-  const [details] = await trx('call_details')
+  const [details] = await trx('callbox.call_details')
     .insert({ call_sid: callSid, ...columns })
     .onConflict('call_sid')
     .merge({ ...columns, updated_at: trx.raw('clock_timestamp()') })

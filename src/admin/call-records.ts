@@ -55,18 +55,18 @@ const steps = `coalesce((
       'step', s.step, 'attempts', s.attempts, 'error', s.error,
       'started', extract(epoch from s.started_at), 'finished', extract(epoch from s.finished_at)
     ) order by s.started_at)
-  from call_steps s where s.business_id = c.business_id and s.call_sid = c.call_sid
+  from callbox.call_steps s where s.business_id = c.business_id and s.call_sid = c.call_sid
 ), '[]') as steps`
 
 /** @param from `calls`, or rows of it, as `c`. */
 function calls<Row extends object>(
   knex: Knex,
-  from: string | Knex.QueryBuilder = 'calls as c',
+  from: string | Knex.QueryBuilder = 'callbox.calls as c',
 ): Knex.QueryBuilder<Row, Row[]> {
   const columns = listedColumns.map((name) => `c.${name}`)
   const details = ['lead_id', 'customer_name', 'agent_name'].map((name) => `coalesce(d.${name}, '') as ${name}`)
   return knex(from)
-    .leftJoin('call_details as d', 'd.call_sid', 'c.call_sid')
+    .leftJoin('callbox.call_details as d', 'd.call_sid', 'c.call_sid')
     .select<Row[]>(...columns, ...[...details, steps, placeTime('c.created_at')].map((sql) => knex.raw(sql)))
 }
 
@@ -81,7 +81,7 @@ export async function findCall(knex: Knex, callSid: string): Promise<CallRow | n
 }
 
 const callTable: BigTable<ListedCallRow> = {
-  name: 'calls',
+  name: 'callbox.calls',
   id: 'call_sid',
   columns: listedColumns,
   placeOf: ({ place_time: createdAt, call_sid: id }) => ({ createdAt, id }),

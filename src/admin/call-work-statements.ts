@@ -22,7 +22,7 @@ const readCallWork = `
   select
     (select json_object_agg(s.state, (
        select count(*)::integer from (
-         select from calls c
+         select from callbox.calls c
          where c.state = s.state and c.state <> 'completed' and c.created_at > s.since
          limit :mostCallsCounted) counted))
      from (values
@@ -31,25 +31,25 @@ const readCallWork = `
     json_build_object(
       'due', (
         select count(*)::integer from (
-          select from pgboss.job
+          select from callbox_jobs.job
           where name = :recordingQueue and state in ('created', 'retry') and not blocked and start_after <= now()
           limit :mostCallsCounted) counted),
       'later', (
         select count(*)::integer from (
-          select from pgboss.job
+          select from callbox_jobs.job
           where name = :recordingQueue and state in ('created', 'retry') and not blocked and start_after > now()
           limit :mostCallsCounted) counted),
       'active', (
         select count(*)::integer from (
-          select from pgboss.job where name = :recordingQueue and state = 'active'
+          select from callbox_jobs.job where name = :recordingQueue and state = 'active'
           limit :mostCallsCounted) counted)) as jobs,
     (select coalesce(max(extract(epoch from now() - start_after)), 0)::float8
      from (
-       (select start_after from pgboss.job
+       (select start_after from callbox_jobs.job
         where name = :recordingQueue and state = 'created' and not blocked and start_after <= now()
         order by start_after limit 1)
        union all
-       (select start_after from pgboss.job
+       (select start_after from callbox_jobs.job
         where name = :recordingQueue and state = 'retry' and not blocked and start_after <= now()
         order by start_after limit 1)
      ) heads) as "oldestDueJobSeconds"`

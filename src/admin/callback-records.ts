@@ -20,7 +20,7 @@ export async function listCallbacks(
   before: string | undefined,
 ): Promise<CallbackRow[]> {
   const page = (state?: CallbackState) => {
-    const query = knex('twilio_callbacks').orderBy('id', 'desc').limit(limit)
+    const query = knex('callbox.twilio_callbacks').orderBy('id', 'desc').limit(limit)
     if (state) query.where({ state })
     if (before) query.where('id', '<', before)
     return query.select<CallbackRow[]>(

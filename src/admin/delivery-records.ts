@@ -17,7 +17,7 @@ export async function waitsFor(
   { business_id, direction, status }: Pick<DeliveryRow, 'business_id' | 'direction' | 'status'>,
 ): Promise<string | null> {
   if (status !== 'pending') return null
-  const route = await knex('routes')
+  const route = await knex('callbox.routes')
     .where({ business_id, direction })
     .whereIn('state', ['parked', 'failing'])
     .first<RouteInTrouble | undefined>('state', 'state_reason', 'probe_at')

@@ -38,7 +38,7 @@ export class DispatcherWatch {
 
   async #look(): Promise<void> {
     try {
-      this.living(await this.#knex('dispatchers').select<Beat[]>('id', this.#knex.raw('beat::text')))
+      this.living(await this.#knex('callbox.dispatchers').select<Beat[]>('id', this.#knex.raw('beat::text')))
     } catch {
       this.#living = new LivingDispatchers(() => performance.now())
     }

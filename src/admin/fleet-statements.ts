@@ -30,7 +30,7 @@ const statementTimeoutMs = 4_000
 const readFleet = `
   with lanes as (
     select r.business_id, r.direction, r.state, lane.kind
-    from routes r
+    from callbox.routes r
     cross join (values (0), (1)) as lane (kind)
     where r.state <> 'parked'
   )
@@ -39,7 +39,7 @@ const readFleet = `
        select count(*)::integer from (
          select from lanes l
          cross join lateral (
-           select from webhook_outbox o
+           select from callbox.webhook_outbox o
            where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
              and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
            limit :mostCounted
@@ -54,7 +54,7 @@ const readFleet = `
        select l.state, extract(epoch from now() - o.due_at) as waited
        from lanes l
        cross join lateral (
-         select o.due_at from webhook_outbox o
+         select o.due_at from callbox.webhook_outbox o
          where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
            and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
          order by o.due_at
@@ -65,11 +65,11 @@ const readFleet = `
        'active', count(*) filter (where state = 'active'),
        'failing', count(*) filter (where state = 'failing'),
        'parked', count(*) filter (where state = 'parked'))
-     from routes) as routes,
+     from callbox.routes) as routes,
     (select count(*)::integer from (
-       select from twilio_callbacks where state = 'unmatched' limit :mostCounted) counted) as "unmatchedCallbacks",
-    (select count(*)::integer from requeues where state = 'running') as "requeuesRunning",
-    (select coalesce(json_agg(json_build_object('id', id, 'beat', beat::text)), '[]') from dispatchers) as beats`
+       select from callbox.twilio_callbacks where state = 'unmatched' limit :mostCounted) counted) as "unmatchedCallbacks",
+    (select count(*)::integer from callbox.requeues where state = 'running') as "requeuesRunning",
+    (select coalesce(json_agg(json_build_object('id', id, 'beat', beat::text)), '[]') from callbox.dispatchers) as beats`
 
 /** @throws Error when the database is away or takes longer than 4 s. */
 export async function readFleetState(knex: Knex): Promise<FleetReading> {

@@ -22,18 +22,18 @@ const statementTimeoutMs = 4_000
  */
 const readAll = `
   with ended as (
-    select status from webhook_outbox
+    select status from callbox.webhook_outbox
     where finished_at > now() - interval '1 hour' and has_payload
     order by finished_at desc
     limit :mostEnded
   ), calls_at_work as (
-    (select business_id, call_sid, state from calls
+    (select business_id, call_sid, state from callbox.calls
      where state = 'processing'
      order by created_at desc, call_sid desc
      limit :mostCalls)
     union all
     select business_id, call_sid, state
-    from (select business_id, call_sid, state, failed_at from calls
+    from (select business_id, call_sid, state, failed_at from callbox.calls
           where state = 'failed'
           order by created_at desc, call_sid desc
           limit :mostCalls) newest
@@ -42,7 +42,7 @@ const readAll = `
     select c.state, s.step, s.error, s.started_at
     from calls_at_work c
     cross join lateral (
-      select step, error, started_at from call_steps
+      select step, error, started_at from callbox.call_steps
       where business_id = c.business_id and call_sid = c.call_sid and finished_at is null
       order by started_at desc
       limit 1
@@ -58,10 +58,10 @@ const readAll = `
     (select coalesce(json_agg(json_build_object(
        'id', d.id, 'host', d.host, 'beat', d.beat::text, 'leaving', d.leaving,
        'startedAt', to_char(d.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-       'slots', (select count(*) from slots s where s.owner = d.id)
+       'slots', (select count(*) from callbox.slots s where s.owner = d.id)
      ) order by d.started_at, d.id), '[]')
-     from dispatchers d) as dispatchers,
-    (select count(*)::integer from slots where owner is null) as "slotsFree",
+     from callbox.dispatchers d) as dispatchers,
+    (select count(*)::integer from callbox.slots where owner is null) as "slotsFree",
     (select json_agg(json_build_object(
        'step', all_steps.step,
        'running', (select count(*) from at_step a where a.step = all_steps.step and a.state = 'processing'),

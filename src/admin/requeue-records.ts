@@ -25,7 +25,7 @@ export interface RequeueRow extends Counters {
 export const requeueNotFound = (id: string): Problem => new Problem(404, `there is no requeue ${id}`)
 
 function requeues(knex: Knex): Knex.QueryBuilder<object, RequeueRow[]> {
-  return knex('requeues').select<RequeueRow[]>('*', knex.raw(placeTime('created_at')))
+  return knex('callbox.requeues').select<RequeueRow[]>('*', knex.raw(placeTime('created_at')))
 }
 
 export async function findRequeue(knex: Knex, id: string): Promise<RequeueRow | null> {
@@ -56,7 +56,7 @@ export async function takeRunning(trx: Knex.Transaction): Promise<{ id: string; 
     rows: { id: string; filter: RequeueFilter; until: string; cursor_at: string | null; cursor_id: string | null }[]
   }>(
     `select id, filter, ${fullTime('until')} as until, ${fullTime('cursor_at')} as cursor_at, cursor_id
-     from requeues
+     from callbox.requeues
      where state = 'running'
      order by worked_at nulls first
      limit 1

@@ -81,7 +81,7 @@ export class RequeueRunner {
     const { knex, log } = this.#parts
     const code = err instanceof Error && 'code' in err ? ` (${err.code})` : ''
     log.error({ event: 'requeue.failed', requeue_id: id, err }, 'a bulk requeue cannot go on')
-    await knex('requeues')
+    await knex('callbox.requeues')
       .where({ id, state: 'running' })
       .update({
         state: 'failed',
@@ -95,7 +95,7 @@ export class RequeueRunner {
 }
 
 async function keep(trx: Knex.Transaction, id: string, batch: RequeuedBatch): Promise<void> {
-  await trx('requeues')
+  await trx('callbox.requeues')
     .where({ id })
     .update({
       examined: trx.raw('examined + ?', [batch.examined]),

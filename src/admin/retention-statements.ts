@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { lockKind } from '../calls/locks.ts'
 
 /** Takes what is older than `days`, at most {@link batchSize} rows. Returns how many it took. */
 export type Batch = (trx: Knex.Transaction, days: number) => Promise<number>
@@ -6,13 +7,11 @@ export type Batch = (trx: Knex.Transaction, days: number) => Promise<number>
 /** Rows that one batch, and so one transaction, takes. */
 export const batchSize = 500
 
-/** One process at a time does retention; beside the lock of migrations, 7000001. */
-const retentionLock = 7_000_002
-
+/** One process at a time does retention. */
 export async function takeRetentionLock(trx: Knex.Transaction): Promise<boolean> {
-  const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>('select pg_try_advisory_xact_lock(?) as taken', [
-    retentionLock,
-  ])
+  const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
+    `select pg_try_advisory_xact_lock(${lockKind.retention}, 0) as taken`,
+  )
   return rows[0]?.taken === true
 }
 
@@ -30,21 +29,21 @@ const takeDeliveries: Batch = (trx, days) =>
   run(
     trx,
     `with ended as materialized (
-       select business_id, id from webhook_outbox
+       select business_id, id from callbox.webhook_outbox
        where finished_at < now() - make_interval(days => :days) and has_payload and status <> 'pending'
        order by finished_at
        limit :batchSize
        for update skip locked
      ), emptied as (
-       update webhook_outbox o set has_payload = false, version = o.version + 1
+       update callbox.webhook_outbox o set has_payload = false, version = o.version + 1
        from ended e
        where o.business_id = e.business_id and o.id = e.id
      ), payloads as (
-       delete from webhook_payloads p
+       delete from callbox.webhook_payloads p
        using ended e
        where p.business_id = e.business_id and p.delivery_id = e.id
      ), attempts as (
-       delete from webhook_attempts a
+       delete from callbox.webhook_attempts a
        using ended e
        where a.business_id = e.business_id and a.delivery_id = e.id
      )
@@ -57,13 +56,13 @@ const takeTexts: Batch = (trx, days) =>
   run(
     trx,
     `with ended as materialized (
-       select business_id, call_sid from calls
+       select business_id, call_sid from callbox.calls
        where completed_at < now() - make_interval(days => :days) and transcript is not null and state = 'completed'
        order by completed_at
        limit :batchSize
        for update skip locked
      ), emptied as (
-       update calls c set transcript = null, summary = null, city = null, service_category = null
+       update callbox.calls c set transcript = null, summary = null, city = null, service_category = null
        from ended e
        where c.business_id = e.business_id and c.call_sid = e.call_sid
      )
@@ -80,8 +79,8 @@ const takeStepResults: Batch = (trx, days) =>
     trx,
     `with ended as materialized (
        select s.business_id, s.call_sid, s.step, c.state
-       from call_steps s
-       join calls c on c.business_id = s.business_id and c.call_sid = s.call_sid
+       from callbox.call_steps s
+       join callbox.calls c on c.business_id = s.business_id and c.call_sid = s.call_sid
        where s.finished_at < now() - make_interval(days => :days) and s.result is not null
          and c.state in ('completed', 'failed')
          and coalesce(c.completed_at, c.failed_at) < now() - make_interval(days => :days)
@@ -89,7 +88,7 @@ const takeStepResults: Batch = (trx, days) =>
        limit :batchSize
        for update of s skip locked
      ), emptied as (
-       update call_steps s
+       update callbox.call_steps s
        set result = null,
            finished_at = case when e.state = 'completed' then s.finished_at end
        from ended e
@@ -104,16 +103,16 @@ const takeCallbacks: Batch = (trx, days) =>
   run(
     trx,
     `with old as materialized (
-       select b.id from twilio_callbacks b
+       select b.id from callbox.twilio_callbacks b
        where b.state = 'matched' and b.received_at < now() - make_interval(days => :days)
          and not exists (
-           select from calls c
+           select from callbox.calls c
            where c.business_id = b.business_id and c.call_sid = b.call_sid and c.state in ('queued', 'processing'))
        order by b.received_at
        limit :batchSize
        for update of b skip locked
      ), deleted as (
-       delete from twilio_callbacks b using old o where b.id = o.id
+       delete from callbox.twilio_callbacks b using old o where b.id = o.id
      )
      select count(*)::integer as taken from old`,
     days,
@@ -124,12 +123,12 @@ const takeFormerSecrets: Batch = (trx, days) =>
   run(
     trx,
     `with expired as materialized (
-       select business_id from businesses
+       select business_id from callbox.businesses
        where previous_secret_until <= now()
        limit :batchSize
        for update skip locked
      ), emptied as (
-       update businesses b set previous_signing_secret_sealed = null, previous_secret_until = null
+       update callbox.businesses b set previous_signing_secret_sealed = null, previous_secret_until = null
        from expired e
        where b.business_id = e.business_id
      )
@@ -142,13 +141,13 @@ const takeAudit: Batch = (trx, days) =>
   run(
     trx,
     `with old as materialized (
-       select at, id from audit
+       select at, id from callbox.audit
        where at < now() - make_interval(days => greatest(:days, 365))
        order by at
        limit :batchSize
        for update skip locked
      ), deleted as (
-       delete from audit a using old o where a.at = o.at and a.id = o.id
+       delete from callbox.audit a using old o where a.at = o.at and a.id = o.id
      )
      select count(*)::integer as taken from old`,
     days,
@@ -159,13 +158,13 @@ const takeRequeues: Batch = (trx, days) =>
   run(
     trx,
     `with old as materialized (
-       select id from requeues
+       select id from callbox.requeues
        where created_at < now() - make_interval(days => greatest(:days, 365)) and state <> 'running'
        order by created_at
        limit :batchSize
        for update skip locked
      ), deleted as (
-       delete from requeues r using old o where r.id = o.id
+       delete from callbox.requeues r using old o where r.id = o.id
      )
      select count(*)::integer as taken from old`,
     days,

@@ -23,7 +23,7 @@ const unknown: RoutePerformance = { recent_attempts: 0, success_rate: null, p95_
 const read = `
   with newest as materialized (
     select business_id, id, direction, created_at, attempt_count
-    from webhook_outbox
+    from callbox.webhook_outbox
     order by created_at desc, id desc
     limit ${newestDeliveries}
   ), ranked as (
@@ -39,7 +39,7 @@ const read = `
          percentile_disc(0.95) within group (order by a.duration_ms) as p95_ms
   from ranked r
   cross join lateral (
-    select result, duration_ms from webhook_attempts
+    select result, duration_ms from callbox.webhook_attempts
     where business_id = r.business_id and delivery_id = r.id
     order by number desc
     limit ${attemptsOfDelivery}

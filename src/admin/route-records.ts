@@ -26,13 +26,13 @@ const columns = [
 /** First attempts and retries have a lane each in the index of what is pending, in the order of their due times. */
 const waiting = `
   (select count(*)::integer
-   from (select from webhook_outbox o
+   from (select from callbox.webhook_outbox o
          where o.business_id = r.business_id and o.direction = r.direction and o.status = 'pending'
          limit ${mostCounted}) counted) as waiting,
   (select min(o.due_at)
    from (values (0), (1)) as lane (kind)
    cross join lateral (
-     select o.due_at from webhook_outbox o
+     select o.due_at from callbox.webhook_outbox o
      where o.business_id = r.business_id and o.direction = r.direction and o.status = 'pending'
        and least(o.attempt_count, 1) = lane.kind and o.due_at <= now()
      order by o.due_at
@@ -41,10 +41,10 @@ const waiting = `
 
 /** The page is cut before anything is counted for it. */
 function routes(knex: Knex, narrow: (page: Knex.QueryBuilder) => void): Knex.QueryBuilder<object, RouteRow[]> {
-  const page = knex('routes').orderBy(['business_id', 'direction'])
+  const page = knex('callbox.routes').orderBy(['business_id', 'direction'])
   narrow(page)
   return knex(page.as('r'))
-    .leftJoin('businesses as b', 'b.business_id', 'r.business_id')
+    .leftJoin('callbox.businesses as b', 'b.business_id', 'r.business_id')
     .select<RouteRow[]>(...columns, knex.raw(waiting))
     .orderBy(['r.business_id', 'r.direction'])
 }

@@ -30,7 +30,7 @@ async function countSkipped(knex: Knex, businessId: string, direction: Direction
     `select (count(*) filter (where has_payload))::integer as fitting
      from (
        select has_payload
-       from webhook_outbox
+       from callbox.webhook_outbox
        where status = 'skipped' and business_id = ? and direction = ?
        order by created_at desc
        limit ?

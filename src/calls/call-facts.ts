@@ -91,7 +91,7 @@ export async function applyCallFacts(
   facts: CallFacts,
 ): Promise<void> {
   const key = { business_id: call.businessId, call_sid: call.callSid }
-  const known = await trx('calls').where(key).forUpdate().first()
+  const known = await trx('callbox.calls').where(key).forUpdate().first()
   if (known === undefined) throw new Error(`there is no call ${call.callSid} of business ${call.businessId}`)
   const merged = mergeFacts(facts, {
     direction: known.direction,
@@ -101,7 +101,7 @@ export async function applyCallFacts(
     endedAt: known.ended_at,
     durationSec: known.duration_sec,
   })
-  await trx('calls')
+  await trx('callbox.calls')
     .where(key)
     .update({
       direction: merged.direction,

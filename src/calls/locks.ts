@@ -1,11 +1,19 @@
 import type { Knex } from 'knex'
 
-/** The first of the two keys of each advisory lock (`pg_advisory_xact_lock(int, int)`): one number a kind. */
-export const lockKind = { call: 1, businesses: 2, callback: 3 } as const
+/**
+ * The first of the two keys of each advisory lock: the oid of a table, so that two Callboxes in one database, whose locks
+ * PostgreSQL keeps together, do not wait for each other.
+ */
+export const lockKind = {
+  call: `'callbox.calls'::regclass::oid::integer`,
+  businesses: `'callbox.businesses'::regclass::oid::integer`,
+  callback: `'callbox.twilio_callbacks'::regclass::oid::integer`,
+  retention: `'callbox.installation'::regclass::oid::integer`,
+} as const
 
 /** Holds the call until the transaction ends: matching, completing and changing one call never interleave. */
 export async function lockCall(trx: Knex.Transaction, callSid: string): Promise<void> {
-  await trx.raw('select pg_advisory_xact_lock(?, hashtext(?))', [lockKind.call, callSid])
+  await trx.raw(`select pg_advisory_xact_lock(${lockKind.call}, hashtext(?))`, [callSid])
 }
 
 /**
@@ -13,9 +21,9 @@ export async function lockCall(trx: Knex.Transaction, callSid: string): Promise<
  * called unmatched by a reader that missed a change whose own search missed the callback.
  */
 export async function lockBusinessesForMatching(trx: Knex.Transaction): Promise<void> {
-  await trx.raw('select pg_advisory_xact_lock_shared(?, 0)', [lockKind.businesses])
+  await trx.raw(`select pg_advisory_xact_lock_shared(${lockKind.businesses}, 0)`)
 }
 
 export async function lockBusinessesForChange(trx: Knex.Transaction): Promise<void> {
-  await trx.raw('select pg_advisory_xact_lock(?, 0)', [lockKind.businesses])
+  await trx.raw(`select pg_advisory_xact_lock(${lockKind.businesses}, 0)`)
 }

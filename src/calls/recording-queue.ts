@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { fromKnex, PgBoss } from 'pg-boss'
 import { connectionSettings } from '../database/pool.ts'
+import { jobsSchema } from '../database/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /** The work of one call whose recording is stored. */
@@ -43,8 +44,8 @@ const logIntervalMs = { error: 10_000, warning: 600_000 }
 export class RecordingQueue implements RecordingSender {
   readonly #boss: PgBoss
 
-  constructor(databaseUrl: string, log: Logger) {
-    this.#boss = openBoss(databaseUrl, log, 'send')
+  constructor(databaseUrl: string, schema: string, log: Logger) {
+    this.#boss = openBoss(databaseUrl, schema, log, 'send')
   }
 
   /**
@@ -66,9 +67,10 @@ export class RecordingQueue implements RecordingSender {
 }
 
 /** A pg-boss that never brings its process down: what it cannot do now is logged and done by its next timer. */
-export function openBoss(databaseUrl: string, log: Logger, purpose: 'send' | 'work'): PgBoss {
+export function openBoss(databaseUrl: string, schema: string, log: Logger, purpose: 'send' | 'work'): PgBoss {
   const boss = new PgBoss({
     ...connectionSettings(databaseUrl, `callbox queue (${purpose})`),
+    schema: jobsSchema(schema),
     max: purpose === 'work' ? 4 : 2,
     schedule: false,
     migrate: false,

@@ -14,7 +14,7 @@ export async function reopenUnmatchedCallbacks(
   phoneNumbers: readonly string[],
 ): Promise<number> {
   const { rowCount } = await trx.raw<{ rowCount: number }>(
-    `update twilio_callbacks set state = 'new', match_at = clock_timestamp(), tries = 0
+    `update callbox.twilio_callbacks set state = 'new', match_at = clock_timestamp(), tries = 0
      where state = 'unmatched'
        and (url_business_id = :businessId or from_number = any(:phoneNumbers) or to_number = any(:phoneNumbers))`,
     { businessId, phoneNumbers: [...phoneNumbers] },

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../telemetry/logger.ts'
 import { connectionSettings } from './pool.ts'
+import { hintChannel } from './schema.ts'
 
-const channel = 'callbox_outbox'
 /** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
 const longestPayload = 7_900
 const heartbeatMs = 5_000
@@ -20,11 +20,13 @@ export const routeName = (businessId: string, direction: string): string => `${b
  */
 export class HintSender {
   readonly #pool: pg.Pool
+  readonly #channel: string
   readonly #waiting = new Set<string>()
   #sending: Promise<void> | null = null
 
-  constructor(pool: pg.Pool) {
+  constructor(pool: pg.Pool, schema: string) {
     this.#pool = pool
+    this.#channel = hintChannel(schema)
   }
 
   hint(businessId: string, direction: string): void {
@@ -48,7 +50,7 @@ export class HintSender {
         this.#waiting.delete(name)
       }
       const begunMs = performance.now()
-      await this.#pool.query('select pg_notify($1, $2)', [channel, payload]).catch(() => undefined)
+      await this.#pool.query('select pg_notify($1, $2)', [this.#channel, payload]).catch(() => undefined)
       await sleep(Math.min(longestRestMs, performance.now() - begunMs))
     }
   }
@@ -60,14 +62,16 @@ export class HintSender {
  */
 export class HintListener {
   readonly #url: string
+  readonly #channel: string
   readonly #onHint: (routes: string[]) => void
   readonly #log: Logger
   #client: pg.Client | null = null
   #timer: NodeJS.Timeout | null = null
   #stopped = false
 
-  constructor(url: string, onHint: (routes: string[]) => void, log: Logger) {
+  constructor(url: string, schema: string, onHint: (routes: string[]) => void, log: Logger) {
     this.#url = url
+    this.#channel = hintChannel(schema)
     this.#onHint = onHint
     this.#log = log
   }
@@ -100,7 +104,7 @@ export class HintListener {
     client.on('notification', (message) => this.#onHint((message.payload ?? '').split(',')))
     try {
       await client.connect()
-      await client.query(`listen ${channel}`)
+      await client.query(`listen "${this.#channel}"`)
       this.#client = client
       if (this.#stopped) return lose()
       this.#onHint([])

@@ -2,11 +2,10 @@ import type { Knex } from 'knex'
 import { PgBoss } from 'pg-boss'
 import { ConfigError } from '../config.ts'
 import { createKnex } from './knex.ts'
+import { jobsSchema } from './schema.ts'
 import { migrationsDirectory, migrationsTable, unknownMigrations } from './schema-version.ts'
 
-const migrations = { directory: migrationsDirectory, loadExtensions: ['.ts'], tableName: migrationsTable }
-
-/** A number of our own for `pg_advisory_xact_lock`: "callbox" has seven letters, and migrations are its first lock. */
+/** The first key of the lock; the second is of the schema, so that each Callbox of a database waits for its own alone. */
 const migrationLock = 7_000_001
 
 /**
@@ -18,15 +17,23 @@ const migrationLock = 7_000_001
  * @returns the names of the migrations that were applied.
  * @throws {ConfigError} for a database of another version.
  */
-export async function migrate(url: string): Promise<string[]> {
-  const knex = createKnex(url, 'callbox migrate', 3)
+export async function migrate(url: string, schema: string): Promise<string[]> {
+  const knex = createKnex(url, schema, 'callbox migrate', 3)
+  const migrations = {
+    directory: migrationsDirectory,
+    loadExtensions: ['.ts'],
+    schemaName: schema,
+    tableName: migrationsTable,
+  }
   try {
     return await knex.transaction(async (lock) => {
-      await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock]).timeout(600_000)
+      await lock.raw('select pg_advisory_xact_lock(?, hashtext(?))', [migrationLock, schema]).timeout(600_000)
       await refuseUnknown(knex)
+      await createSchema(knex, schema)
+      await createSchema(knex, jobsSchema(schema))
       await knex.migrate.forceFreeMigrationsLock(migrations)
       const [, applied] = (await knex.migrate.latest(migrations)) as [number, string[]]
-      await installQueue(url)
+      await installQueue(url, jobsSchema(schema))
       return applied
     })
   } finally {
@@ -44,8 +51,24 @@ async function refuseUnknown(knex: Knex): Promise<void> {
   )
 }
 
-async function installQueue(url: string): Promise<void> {
-  const boss = new PgBoss({ connectionString: url, max: 2, supervise: false, schedule: false, registerInstance: false })
+/** `create schema if not exists` demands the right to create one, even if it is there. */
+async function createSchema(knex: Knex, schema: string): Promise<void> {
+  const { rows } = await knex.raw<{ rows: unknown[] }>('select from pg_catalog.pg_namespace where nspname = ?', [
+    schema,
+  ])
+  if (rows.length === 0) await knex.raw('create schema ??', [schema])
+}
+
+async function installQueue(url: string, schema: string): Promise<void> {
+  const boss = new PgBoss({
+    connectionString: url,
+    schema,
+    createSchema: false,
+    max: 2,
+    supervise: false,
+    schedule: false,
+    registerInstance: false,
+  })
   boss.on('error', () => undefined)
   await boss.start()
   await boss.stop({ graceful: false })

@@ -39,7 +39,7 @@ export async function openDatabase(config: Config, alone: boolean): Promise<Open
   try {
     // With pg-boss behind it: a process that does not migrate is spared it.
     const { migrate } = await import('./migrate.ts')
-    await migrate(embedded.url)
+    await migrate(embedded.url, config.databaseSchema)
   } catch (error) {
     await embedded.stop()
     throw error

@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import type pg from 'pg'
+import { statementName } from './schema.ts'
 
 /** Of a pooler that hands each transaction another connection: PgBouncer before 1.21 in transaction mode. */
 const foreignConnection: readonly unknown[] = [
@@ -23,7 +23,7 @@ export class PlannedStatement {
   constructor(text: string, types?: pg.CustomTypesConfig) {
     this.#text = text
     this.#types = types
-    this.#name = `callbox_${hash('sha256', text).slice(0, 16)}`
+    this.#name = statementName(text)
   }
 
   /** @param isWorthPlan a plan made now will do for later; else it is planned for this once. */

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Logger } from '../telemetry/logger.ts'
+import { schemaOfConnections } from './schema.ts'
 
 /** How long a statement may take before its connection is given up, in milliseconds. */
 const statementDeadlineMs = 10_000
@@ -23,9 +24,10 @@ export function connectionSettings(url: string, applicationName: string) {
  * A pool for plain SQL. A statement that misses its deadline rejects and its connection is destroyed, so its caller can
  * repeat it on another.
  */
-export function createPool(url: string, applicationName: string, max: number, log: Logger): pg.Pool {
+export function createPool(url: string, schema: string, applicationName: string, max: number, log: Logger): pg.Pool {
   const lives = { idleTimeoutMillis: 30_000, maxLifetimeSeconds: longestLifeSeconds }
   const pool = new pg.Pool({ ...connectionSettings(url, applicationName), max, ...lives })
+  pool.on('connect', schemaOfConnections(schema))
   pool.on('error', (err) => log.warn({ event: 'database.connection_lost', err }, 'a database connection was lost'))
   return pool
 }

@@ -61,7 +61,7 @@ async function resealAll(knex: Knex, sealer: Sealer): Promise<Resealed> {
 /** Businesses with a value that another key sealed. */
 function remaining(trx: Knex.Transaction, sealer: Sealer): Knex.QueryBuilder<object, SealedRow[]> {
   const keyId = Buffer.from(sealer.fingerprint, 'hex')
-  const query = trx('businesses')
+  const query = trx('callbox.businesses')
     .select<SealedRow[]>('business_id', ...columns)
     .orderBy('business_id')
   return query.where((any) => {
@@ -82,7 +82,7 @@ async function resealRow(trx: Knex.Transaction, sealer: Sealer, row: SealedRow, 
   const count = Object.keys(changed).length
   if (count === 0) return
   // The same settings in another envelope: `revision` stays, so that no dispatcher reads them again.
-  await trx('businesses').where({ business_id: row.business_id }).update(changed)
+  await trx('callbox.businesses').where({ business_id: row.business_id }).update(changed)
   all.values += count
 }
 

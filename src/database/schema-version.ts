@@ -10,10 +10,10 @@ const knownMigrations = (): string[] => readdirSync(migrationsDirectory).filter(
 
 /** `null`: none, not even their table. */
 async function appliedMigrations(knex: Knex): Promise<string[] | null> {
-  const { rows } = await knex.raw<{ rows: { present: boolean }[] }>(`select to_regclass(?) is not null as present`, [
-    migrationsTable,
-  ])
-  return rows[0]?.present === true ? knex(migrationsTable).orderBy('id').pluck('name') : null
+  const { rows } = await knex.raw<{ rows: { present: boolean }[] }>(
+    `select to_regclass('callbox.${migrationsTable}') is not null as present`,
+  )
+  return rows[0]?.present === true ? knex(`callbox.${migrationsTable}`).orderBy('id').pluck('name') : null
 }
 
 /** Those that another version of Callbox has applied. */

@@ -12,8 +12,8 @@ const key = 'secrets_key'
  * @throws {ConfigError} when the fingerprints differ.
  */
 export async function checkSecretsKey(knex: Knex, sealer: Sealer): Promise<void> {
-  await knex('installation').insert({ key, value: sealer.fingerprint }).onConflict('key').ignore()
-  const row = await knex('installation').where({ key }).first<{ value: string }>('value')
+  await knex('callbox.installation').insert({ key, value: sealer.fingerprint }).onConflict('key').ignore()
+  const row = await knex('callbox.installation').where({ key }).first<{ value: string }>('value')
   if (row && opens(sealer, row.value)) return
   throw new ConfigError(
     `SECRETS_KEY: got the key ${sealer.fingerprint}; takes the key ${row?.value}, with which this database is sealed, ` +
@@ -26,17 +26,17 @@ export async function checkSecretsKey(knex: Knex, sealer: Sealer): Promise<void>
  * so here; and as long as the transaction lasts no reseal ends.
  */
 export async function maySeal(trx: Knex.Transaction, sealer: Sealer): Promise<boolean> {
-  const row = await trx('installation').where({ key }).forShare().first<{ value: string } | undefined>('value')
+  const row = await trx('callbox.installation').where({ key }).forShare().first<{ value: string } | undefined>('value')
   return row === undefined || opens(sealer, row.value)
 }
 
 /** Waits for every {@link maySeal}, and lets no other begin until the transaction ends. */
 export async function holdSecretsKey(trx: Knex.Transaction): Promise<void> {
-  await trx('installation').where({ key }).forUpdate().first('value')
+  await trx('callbox.installation').where({ key }).forUpdate().first('value')
 }
 
 export async function recordSecretsKey(trx: Knex.Transaction, sealer: Sealer): Promise<void> {
-  await trx('installation').where({ key }).update({ value: sealer.fingerprint })
+  await trx('callbox.installation').where({ key }).update({ value: sealer.fingerprint })
 }
 
 const opens = (sealer: Sealer, fingerprint: string): boolean =>

@@ -79,7 +79,7 @@ class Dispatcher implements RunningDispatcher {
   constructor(parts: DispatcherParts) {
     const { config, databaseUrl, directUrl, sealer, host, log } = parts
     this.#parts = parts
-    this.#pool = createPool(databaseUrl, 'callbox dispatcher', connections, log)
+    this.#pool = createPool(databaseUrl, config.databaseSchema, 'callbox dispatcher', connections, log)
     const pool = this.#pool
     const endpoints = new Endpoints(pool, sealer)
     this.#endpoints = endpoints
@@ -103,6 +103,7 @@ class Dispatcher implements RunningDispatcher {
     this.#sender = new Sender({ ...sending, settle: (settlement) => this.#settle(settlement) })
     this.#lease = new Lease(
       databaseUrl,
+      config.databaseSchema,
       host,
       this.#clock,
       {
@@ -120,7 +121,7 @@ class Dispatcher implements RunningDispatcher {
       (kind) => new Reader({ ...memory, kind, pool, lease: this.#lease, budget, log, onRead }),
     )
     this.#parkedRoutes = new ParkedRoutes({ pool, lease: this.#lease, queues: this.#queues, health, log })
-    this.#listener = new HintListener(directUrl, (names) => this.#hint(names), log)
+    this.#listener = new HintListener(directUrl, config.databaseSchema, (names) => this.#hint(names), log)
     parts.metrics.dispatcherSlots.set(0)
     this.#lease.start()
     for (const reader of this.#readers) reader.start()

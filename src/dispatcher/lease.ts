@@ -25,6 +25,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { connectionSettings } from '../database/pool.ts'
+import { schemaOfConnections } from '../database/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { DeathWatch } from './death-watch.ts'
@@ -82,9 +83,10 @@ export class Lease {
   #loop: Promise<void> | null = null
   #wake: () => void = () => undefined
 
-  constructor(url: string, host: string, clock: DatabaseClock, events: LeaseEvents, log: Logger) {
+  constructor(url: string, schema: string, host: string, clock: DatabaseClock, events: LeaseEvents, log: Logger) {
     const settings = { ...connectionSettings(url, 'callbox lease'), connectionTimeoutMillis: statementMs }
     this.#pool = new pg.Pool({ ...settings, query_timeout: statementMs, max: 2 })
+    this.#pool.on('connect', schemaOfConnections(schema))
     this.#pool.on('error', () => undefined)
     this.#host = host
     this.#clock = clock

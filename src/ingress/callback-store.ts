@@ -23,7 +23,7 @@ const storeDeadlineMs = 8_000
 export async function storeCallback(knex: Knex, kind: CallbackKind, query: string, body: string): Promise<void> {
   const callback = parseCallback(body)
   const urlBusinessId = businessIdOfUrl(query)
-  await knex('twilio_callbacks')
+  await knex('callbox.twilio_callbacks')
     .insert({
       kind,
       call_sid: callback.CallSid,
@@ -49,13 +49,13 @@ export async function claimDueCallback(trx: Knex.Transaction): Promise<CallbackK
   const { rows } = await trx.raw<{ rows: CallbackKey[] }>(
     `select id, call_sid
      from (select id, call_sid
-           from twilio_callbacks
+           from callbox.twilio_callbacks
            where state = 'new' and match_at <= now()
            order by match_at
            limit ?) as due
-     where pg_try_advisory_xact_lock(?, hashint8(id))
+     where pg_try_advisory_xact_lock(${lockKind.callback}, hashint8(id))
      limit 1`,
-    [claimWindow, lockKind.callback],
+    [claimWindow],
   )
   return rows[0]
 }
@@ -70,14 +70,14 @@ export async function readNewCallback(
   id: string,
   due: boolean,
 ): Promise<StoredCallback | undefined> {
-  const row = trx('twilio_callbacks').where({ id, state: 'new' })
+  const row = trx('callbox.twilio_callbacks').where({ id, state: 'new' })
   if (due) row.where('match_at', '<=', trx.raw('now()'))
   return await row.first('id', 'kind', 'call_sid', 'parent_call_sid', 'query', 'body', 'tries')
 }
 
 /** The call that a leg belongs to, as far as any stored callback tells. */
 export async function knownParent(trx: Knex.Transaction, callSid: string): Promise<string | null> {
-  const row = await trx('twilio_callbacks')
+  const row = await trx('callbox.twilio_callbacks')
     .where({ call_sid: callSid })
     .whereNotNull('parent_call_sid')
     .orderBy('id')
@@ -91,7 +91,7 @@ export async function rememberCall(
   id: string,
   call: { parentCallSid: string | null; from: string; to: string },
 ): Promise<void> {
-  await trx('twilio_callbacks')
+  await trx('callbox.twilio_callbacks')
     .where({ id })
     .update({ parent_call_sid: call.parentCallSid, from_number: call.from, to_number: call.to })
 }
@@ -102,7 +102,7 @@ export async function settleMatched(
   businessId: string,
   remark: string | null,
 ): Promise<void> {
-  await trx('twilio_callbacks')
+  await trx('callbox.twilio_callbacks')
     .where({ id })
     .update({
       state: 'matched',
@@ -113,7 +113,7 @@ export async function settleMatched(
 }
 
 export async function settleUnmatched(trx: Knex.Transaction, id: string, reason: string): Promise<void> {
-  await trx('twilio_callbacks').where({ id }).update({ state: 'unmatched', reason })
+  await trx('callbox.twilio_callbacks').where({ id }).update({ state: 'unmatched', reason })
 }
 
 /**
@@ -128,7 +128,7 @@ export async function postpone(
   tries: number,
   reason: string | null,
 ): Promise<void> {
-  await connection('twilio_callbacks')
+  await connection('callbox.twilio_callbacks')
     .where({ id, state: 'new' })
     .update({ match_at: connection.raw('clock_timestamp() + make_interval(secs => ?)', [waitSeconds]), tries, reason })
 }
@@ -136,7 +136,7 @@ export async function postpone(
 /** Has the other callbacks of a call and of its legs matched now, if they wait or found nobody. */
 export async function wakeOthers(trx: Knex.Transaction, callback: CallbackKey, callSid: string): Promise<void> {
   await trx.raw(
-    `update twilio_callbacks set state = 'new', match_at = clock_timestamp()
+    `update callbox.twilio_callbacks set state = 'new', match_at = clock_timestamp()
      where (call_sid = any(:sids) or parent_call_sid = :callSid)
        and (state = 'unmatched' or (state = 'new' and match_at > now()))`,
     { sids: [callSid, callback.call_sid], callSid },

@@ -31,7 +31,7 @@ export type Place =
  */
 export async function findBusiness(trx: Knex.Transaction, call: CallToPlace): Promise<Place> {
   if (call.facts && call.facts.direction === null) return { unmatched: unknownDirection(call.twilioDirection) }
-  const known = await trx('calls').where({ call_sid: call.callSid }).orderBy('business_id').first('business_id')
+  const known = await trx('callbox.calls').where({ call_sid: call.callSid }).orderBy('business_id').first('business_id')
   if (known) return { businessId: known.business_id, remark: null }
 
   const { answer } = call
@@ -54,7 +54,7 @@ export async function findBusiness(trx: Knex.Transaction, call: CallToPlace): Pr
     if (answer.found === null) return { notNow: answer.why }
     if (answer.found === false) return { unmatched: joined(named.remark, 'Twilio knows no such call') }
   }
-  const owner = number && (await trx('phone_numbers').where({ phone_number: number }).first('business_id'))
+  const owner = number && (await trx('callbox.phone_numbers').where({ phone_number: number }).first('business_id'))
   if (owner) return { businessId: owner.business_id, remark: named.remark }
   const which = facts?.direction === 'outbound' ? 'calling' : 'called'
   return { unmatched: joined(named.remark, `no business has the ${which} number`) }
@@ -74,7 +74,7 @@ async function businessOfUrl(
   if (urlBusinessId === 'invalid') {
     return { businessId: null, remark: 'the business_id of the URL is ignored: it is not one positive whole number' }
   }
-  const row = await trx('businesses').where({ business_id: urlBusinessId }).first('business_id')
+  const row = await trx('callbox.businesses').where({ business_id: urlBusinessId }).first('business_id')
   if (row) return { businessId: urlBusinessId, remark: null }
   return { businessId: null, remark: `the business_id of the URL is ignored: there is no business ${urlBusinessId}` }
 }

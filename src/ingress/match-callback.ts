@@ -81,7 +81,7 @@ export async function matchCallback(
   if ('unmatched' in place) return await leaveUnmatched(trx, stored, place.unmatched)
 
   const call = { businessId: place.businessId, callSid }
-  await trx('calls').insert({ business_id: call.businessId, call_sid: callSid }).onConflict().ignore()
+  await trx('callbox.calls').insert({ business_id: call.businessId, call_sid: callSid }).onConflict().ignore()
   if (facts) await applyCallFacts(trx, call, facts)
   if (told?.callSid === callSid) await applyCallFacts(trx, call, factsOfCallResource(told.resource))
   const recording = stored.kind === 'recording_status' ? await applyRecording(trx, call, callback, context) : null

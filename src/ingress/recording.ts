@@ -25,7 +25,7 @@ export async function applyRecording(
   { settings, queue }: RecordingContext,
 ): Promise<RecordingOutcome> {
   const key = { business_id: call.businessId, call_sid: call.callSid }
-  const unrecorded = () => trx('calls').where(key).whereNull('recorded_at')
+  const unrecorded = () => trx('callbox.calls').where(key).whereNull('recorded_at')
   const fail = async (error: string): Promise<RecordingOutcome> => {
     const failure = { state: 'failed', error, failed_at: trx.raw('clock_timestamp()') }
     return (await unrecorded().where({ state: 'open' }).update(failure)) > 0 ? 'failed' : 'kept'

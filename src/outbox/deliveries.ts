@@ -53,7 +53,7 @@ const columns = [
 const mostAttempts = 1_000
 
 const outbox: BigTable<DeliveryRow> = {
-  name: 'webhook_outbox',
+  name: 'callbox.webhook_outbox',
   id: 'id',
   columns,
   placeOf: ({ place_time: createdAt, id }) => ({ createdAt, id }),
@@ -87,7 +87,7 @@ export async function deliveriesOf(
   knex: Knex,
   keys: readonly { businessId: string; id: string }[],
 ): Promise<DeliveryRow[]> {
-  return knex('webhook_outbox')
+  return knex('callbox.webhook_outbox')
     .whereIn(
       ['business_id', 'id'],
       keys.map(({ businessId, id }) => [businessId, id]),
@@ -99,7 +99,7 @@ export async function deliveriesOf(
 /** The rows that match, in no order. */
 export function matchingDeliveries(knex: Knex, filter: DeliveryFilter): Knex.QueryBuilder {
   const { since, until, ...equal } = filter
-  const query = knex('webhook_outbox')
+  const query = knex('callbox.webhook_outbox')
   whereEqual(query, equal)
   if (since !== undefined) query.whereRaw('created_at >= ?::timestamptz', [since])
   if (until !== undefined) query.whereRaw('created_at < ?::timestamptz', [until])
@@ -110,13 +110,13 @@ export function matchingDeliveries(knex: Knex, filter: DeliveryFilter): Knex.Que
 export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow & { payload: string | null }) | null> {
   const businessId = await businessOf(knex, id)
   if (businessId === null) return null
-  const row = await knex('webhook_outbox as o')
+  const row = await knex('callbox.webhook_outbox as o')
     .where({ business_id: businessId, id })
     .first<DeliveryRow & { payload: string | null }>(
       ...columns,
       knex.raw(placeTime('created_at')),
       knex.raw(
-        `(select payload::text from webhook_payloads p where p.business_id = o.business_id and p.delivery_id = o.id) as payload`,
+        `(select payload::text from callbox.webhook_payloads p where p.business_id = o.business_id and p.delivery_id = o.id) as payload`,
       ),
     )
   return row ?? null
@@ -131,9 +131,9 @@ export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow
 export async function businessOf(knex: Knex, id: string): Promise<string | null> {
   const { rows } = await knex.raw<{ rows: { business_id: string }[] }>(
     `select o.business_id
-     from (select distinct business_id from routes) b
+     from (select distinct business_id from callbox.routes) b
      cross join lateral (
-       select business_id from webhook_outbox where business_id = b.business_id and id = ?::uuid limit 1
+       select business_id from callbox.webhook_outbox where business_id = b.business_id and id = ?::uuid limit 1
      ) o
      limit 1`,
     [id],
@@ -143,7 +143,7 @@ export async function businessOf(knex: Knex, id: string): Promise<string | null>
 
 /** The last 1000 attempts, oldest first. */
 export async function listAttempts(knex: Knex, businessId: string, deliveryId: string): Promise<AttemptRow[]> {
-  const rows = await knex('webhook_attempts')
+  const rows = await knex('callbox.webhook_attempts')
     .where({ business_id: businessId, delivery_id: deliveryId })
     .orderBy([
       { column: 'number', order: 'desc' },

@@ -25,7 +25,7 @@ const columns = 'o.business_id, o.id, o.created_at, o.direction, o.event_type, o
 
 const next = (conditions: readonly string[]): string => `
   select ${columns}
-  from webhook_outbox o
+  from callbox.webhook_outbox o
   where (o.created_at, o.id) > (:at::timestamptz, :id::uuid) and o.created_at < :until::timestamptz
     ${conditions.map((condition) => `and ${condition}`).join(' ')}
   order by o.created_at, o.id

@@ -47,13 +47,13 @@ const requeueNext = (walk: Walk): string => `
   locked as materialized (
     select o.business_id, o.id
     from matching m
-    join webhook_outbox o on o.business_id = m.business_id and o.id = m.id
+    join callbox.webhook_outbox o on o.business_id = m.business_id and o.id = m.id
     where o.status = any(:statuses::text[]) and ${canBeRequeued}
     order by o.business_id, o.id
     for update of o
   ),
   changed as (
-    update webhook_outbox o set ${tryAnew}
+    update callbox.webhook_outbox o set ${tryAnew}
     from locked l
     where o.business_id = l.business_id and o.id = l.id
     returning o.business_id, o.direction
@@ -63,7 +63,7 @@ const requeueNext = (walk: Walk): string => `
   ),
   -- A delivery without the row of its route is never read.
   ensured as (
-    insert into routes (business_id, direction)
+    insert into callbox.routes (business_id, direction)
     select business_id, direction from routes_changed order by business_id, direction
     on conflict do nothing
   )

@@ -28,13 +28,13 @@ export const tryAnew = `
 export async function requeueDelivery(trx: Knex, businessId: string, id: string): Promise<RequeueOutcome> {
   const key = [businessId, id]
   const { rows: changed } = await trx.raw<{ rows: { direction: Direction }[] }>(
-    `update webhook_outbox o set ${tryAnew}
+    `update callbox.webhook_outbox o set ${tryAnew}
      where business_id = ? and id = ?::uuid and ${canBeRequeued}
      returning direction`,
     key,
   )
   const { rows } = await trx.raw<{ rows: { direction: Direction; gone: boolean }[] }>(
-    'select direction, not has_payload as gone from webhook_outbox where business_id = ? and id = ?::uuid',
+    'select direction, not has_payload as gone from callbox.webhook_outbox where business_id = ? and id = ?::uuid',
     key,
   )
   const row = rows[0]
@@ -45,7 +45,7 @@ export async function requeueDelivery(trx: Knex, businessId: string, id: string)
 
 /** A delivery without the row of its route is never read. */
 export async function ensureRoutes(trx: Knex, businessId: string, directions: readonly Direction[]): Promise<void> {
-  await trx('routes')
+  await trx('callbox.routes')
     .insert(directions.map((direction) => ({ business_id: businessId, direction })))
     .onConflict(['business_id', 'direction'])
     .ignore()

@@ -9,7 +9,7 @@ import type { Direction } from './routing.ts'
 /** Stops sending on a route; what waits stays pending. @returns false: it was parked already, and nothing was changed. */
 export async function parkRoute(trx: Knex, businessId: string, direction: Direction, reason: string): Promise<boolean> {
   const { rowCount } = await trx.raw<{ rowCount: number }>(
-    `update routes
+    `update callbox.routes
      set state = 'parked', state_reason = ?, state_since = now(), probe_at = null, health_version = health_version + 1
      where business_id = ? and direction = ? and state <> 'parked'`,
     [reason, businessId, direction],
@@ -23,7 +23,7 @@ const healthy = `state = 'active', state_reason = null, failing_since = null, pr
 /** Sends again on a route that is parked or whose breaker is open. @returns false: it was neither. */
 export async function unparkRoute(trx: Knex, businessId: string, direction: Direction): Promise<boolean> {
   const { rowCount } = await trx.raw<{ rowCount: number }>(
-    `update routes set ${healthy} where business_id = ? and direction = ? and state <> 'active'`,
+    `update callbox.routes set ${healthy} where business_id = ? and direction = ? and state <> 'active'`,
     [businessId, direction],
   )
   return rowCount > 0
@@ -42,7 +42,7 @@ export async function resetRoute(
   { hadUrl, hasUrl }: { hadUrl: boolean; hasUrl: boolean },
 ): Promise<void> {
   await trx.raw(
-    `update routes set ${healthy}
+    `update callbox.routes set ${healthy}
      where business_id = ? and direction = ? and (? or state <> 'active') and (? or state <> 'parked')`,
     [businessId, direction, hadUrl, hasUrl],
   )

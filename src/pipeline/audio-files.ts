@@ -42,7 +42,7 @@ export class AudioFiles {
       if (found && Date.now() - found.mtimeMs > leftOverAfterMs) old.push(name)
     }
     const sids = old.filter((name) => name.endsWith(suffix)).map(callSidOf)
-    const inWork = await knex('calls')
+    const inWork = await knex('callbox.calls')
       .whereIn('call_sid', sids)
       .whereIn('state', ['queued', 'processing'])
       .pluck('call_sid')

@@ -16,16 +16,16 @@ const keyOf = (job: RecordingJob) => ({ business_id: job.businessId, call_sid: j
 
 /** Takes a call into work. `null`: nothing is to be done about it, because it has ended or is not there. */
 export async function takeCall(knex: Knex, job: RecordingJob): Promise<CallInWork | null> {
-  const [call] = await knex('calls')
+  const [call] = await knex('callbox.calls')
     .where(keyOf(job))
     .whereIn('state', ['queued', 'processing'])
     .update({ state: 'processing' })
     .returning<{ recording_url: string | null }[]>('recording_url')
   if (call === undefined) return null
-  const business = await knex('businesses')
+  const business = await knex('callbox.businesses')
     .where({ business_id: job.businessId })
     .first<{ language: string; service_categories: string[] } | undefined>('language', 'service_categories')
-  const steps = await knex('call_steps')
+  const steps = await knex('callbox.call_steps')
     .where(keyOf(job))
     .whereNotNull('finished_at')
     .select<{ step: StepName; result: unknown }[]>('step', 'result')
@@ -47,14 +47,14 @@ export async function beginStep(
   step: StepName,
 ): Promise<{ finished: false } | { finished: true; result: unknown }> {
   const begun = await knex.raw<{ rows: unknown[] }>(
-    `insert into call_steps as s (business_id, call_sid, step, attempts) values (?, ?, ?, 1)
+    `insert into callbox.call_steps as s (business_id, call_sid, step, attempts) values (?, ?, ?, 1)
      on conflict (business_id, call_sid, step)
      do update set attempts = s.attempts + 1, started_at = clock_timestamp() where s.finished_at is null
      returning step`,
     [job.businessId, job.callSid, step],
   )
   if (begun.rows.length > 0) return { finished: false }
-  const row = await knex('call_steps')
+  const row = await knex('callbox.call_steps')
     .where({ ...keyOf(job), step })
     .first<{ result: unknown } | undefined>('result')
   return { finished: true, result: row?.result ?? null }
@@ -68,7 +68,7 @@ export async function beginStep(
  */
 export async function finishStep(knex: Knex, job: RecordingJob, step: StepName, result: unknown): Promise<unknown> {
   const commit = async (): Promise<unknown> => {
-    const finished = await knex('call_steps')
+    const finished = await knex('callbox.call_steps')
       .where({ ...keyOf(job), step })
       .whereNull('finished_at')
       .update({ result: JSON.stringify(result), error: null, finished_at: knex.raw('clock_timestamp()') })
@@ -87,7 +87,7 @@ export async function noteStepError(
   error: string,
 ): Promise<void> {
   await trx.raw(
-    `insert into call_steps as s (business_id, call_sid, step, error) values (?, ?, ?, ?)
+    `insert into callbox.call_steps as s (business_id, call_sid, step, error) values (?, ?, ?, ?)
      on conflict (business_id, call_sid, step) do update set error = excluded.error where s.finished_at is null`,
     [job.businessId, job.callSid, step, error],
   )

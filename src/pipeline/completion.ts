@@ -52,11 +52,15 @@ export async function completeCall(
 async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallResults): Promise<Direction | null> {
   const key = { business_id: job.businessId, call_sid: job.callSid }
   await lockCall(trx, job.callSid)
-  const call = await trx<CallRow>('calls').where(key).whereIn('state', ['queued', 'processing']).forUpdate().first()
+  const call = await trx<CallRow>('callbox.calls')
+    .where(key)
+    .whereIn('state', ['queued', 'processing'])
+    .forUpdate()
+    .first()
   if (call === undefined) return null
   const direction = call.direction ?? 'inbound'
   const times = callTimes(call)
-  const [completed] = await trx('calls')
+  const [completed] = await trx('callbox.calls')
     .where(key)
     .update({
       ...results,
@@ -69,7 +73,7 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
     })
     .returning<{ completed_at: Date }[]>('completed_at')
   if (completed === undefined) throw new Error('a call that was locked is gone')
-  const details = await trx('call_details')
+  const details = await trx('callbox.call_details')
     .where({ call_sid: job.callSid })
     .first<DetailsRow | undefined>('lead_id', 'customer_name', 'agent_name', trx.raw('metadata::text as metadata'))
   const payload = callCompletedPayload({
@@ -89,7 +93,7 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
     agentName: details?.agent_name ?? '',
     metadata: details?.metadata ?? '{}',
   })
-  await trx.raw('select callbox_enqueue(?, ?, ?, ?, ?)', [
+  await trx.raw('select callbox.callbox_enqueue(?, ?, ?, ?, ?)', [
     job.businessId,
     job.callSid,
     callCompleted,
@@ -97,8 +101,8 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
     payload,
   ])
   // The results are in the call now; kept twice, retention would have to find them twice.
-  await trx('call_steps').where(key).update({ result: null })
-  await trx('call_steps')
+  await trx('callbox.call_steps').where(key).update({ result: null })
+  await trx('callbox.call_steps')
     .where({ ...key, step: 'completion' })
     .update({ error: null, finished_at: trx.raw('clock_timestamp()') })
   return direction

@@ -12,7 +12,7 @@ import type { StepName } from './outcome.ts'
 export async function failCall(knex: Knex, job: RecordingJob, step: StepName, error: string): Promise<boolean> {
   return knex.transaction(async (trx) => {
     await lockCall(trx, job.callSid)
-    const failed = await trx('calls')
+    const failed = await trx('callbox.calls')
       .where({ business_id: job.businessId, call_sid: job.callSid })
       .whereIn('state', ['queued', 'processing'])
       .update({ state: 'failed', error, failed_at: trx.raw('clock_timestamp()') })

@@ -29,7 +29,7 @@ export async function awaitFinalStatus(
   signal: AbortSignal,
 ): Promise<Outcome<null>> {
   const key = { business_id: job.businessId, call_sid: job.callSid }
-  const known = await knex('calls')
+  const known = await knex('callbox.calls')
     .where(key)
     .first<Known | undefined>(
       'direction',

@@ -46,7 +46,7 @@ export class RecordingWorker {
     this.#parts = parts
     this.#log = parts.log
     this.#pause = pause
-    this.#boss = openBoss(parts.databaseUrl, parts.log, 'work')
+    this.#boss = openBoss(parts.databaseUrl, parts.config.databaseSchema, parts.log, 'work')
   }
 
   /** @throws Error when the database is away or lacks pg-boss's schema. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/database/embedded.ts'
 import { embeddedSettings } from '../../src/database/embedded-settings.ts'
 import { migrate } from '../../src/database/migrate.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 
 /** A PostgreSQL of the run's own, with durable commits, that may be stopped at once and started again. */
 export class ChaosDatabase {
@@ -18,7 +19,7 @@ export class ChaosDatabase {
   static async start(): Promise<ChaosDatabase> {
     const directory = mkdtempSync(join(tmpdir(), 'callbox-chaos-'))
     const database = new ChaosDatabase(directory, await startIn(directory, 0))
-    await migrate(database.url)
+    await migrate(database.url, defaultSchema)
     return database
   }
 

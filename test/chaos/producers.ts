@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { HintSender } from '../../src/database/hints.ts'
 import { connectionSettings } from '../../src/database/pool.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { businesses } from './businesses.ts'
 import { SeededRandom } from './random.ts'
 
@@ -56,7 +57,7 @@ export class Producers {
     this.#pool = new pg.Pool({ ...connectionSettings(databaseUrl, 'callbox producer'), max: 30 })
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.#hints = new HintSender(this.#pool)
+    this.#hints = new HintSender(this.#pool, defaultSchema)
     this.#random = new SeededRandom(seed)
   }
 
@@ -140,7 +141,7 @@ export class Producers {
     try {
       client = await this.#pool.connect()
       await client.query('begin')
-      const sql = 'select callbox_enqueue($1, $2, $3, $4, $5) as id'
+      const sql = 'select callbox.callbox_enqueue($1, $2, $3, $4, $5) as id'
       const { rows } = await client.query<{ id: string }>(sql, [...values])
       const id = rows[0]?.id ?? ''
       if (openMs > 0) await new Promise((resolve) => setTimeout(resolve, openMs))

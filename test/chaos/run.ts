@@ -157,7 +157,7 @@ async function watchOverwrites(pool: pg.Pool): Promise<void> {
 
 async function countPending(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ n: number }>(
-    `select count(*)::int as n from webhook_outbox where status = 'pending'`,
+    `select count(*)::int as n from callbox.webhook_outbox where status = 'pending'`,
   )
   return rows[0]?.n ?? 0
 }
@@ -165,10 +165,10 @@ async function countPending(pool: pg.Pool): Promise<number> {
 async function readRecords(
   pool: pg.Pool,
 ): Promise<{ deliveries: DeliveryRow[]; attempts: AttemptRow[]; overwritten: string[] }> {
-  const deliveries = await pool.query<DeliveryRow>('select id, status, attempt_count from webhook_outbox')
+  const deliveries = await pool.query<DeliveryRow>('select id, status, attempt_count from callbox.webhook_outbox')
   const attempts = await pool.query<AttemptRow>(
     `select delivery_id, number, result, (extract(epoch from started_at) * 1000)::float8 as started_ms
-     from webhook_attempts`,
+     from callbox.webhook_attempts`,
   )
   const overwritten = await pool.query<{ id: string }>('select distinct id from chaos_overwritten')
   return { deliveries: deliveries.rows, attempts: attempts.rows, overwritten: overwritten.rows.map(({ id }) => id) }

@@ -27,7 +27,7 @@ export class SlotWatch {
     client.on('error', () => undefined)
     await client.connect()
     try {
-      const owned = await client.query<{ slot: number }>('select slot from slots where owner = $1', [id])
+      const owned = await client.query<{ slot: number }>('select slot from callbox.slots where owner = $1', [id])
       const tookMs = new Map<number, number | null>(owned.rows.map(({ slot }) => [slot, null]))
       const waiting = new Set(tookMs.keys())
       const atMs = Date.now()
@@ -36,7 +36,7 @@ export class SlotWatch {
       while (waiting.size > 0 && performance.now() - begunMs < longestWatchMs) {
         await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
         const { rows } = await client.query<{ slot: number }>(
-          'select slot from slots join dispatchers d on d.id = owner where owner <> $1 and slot = any($2::smallint[])',
+          'select slot from callbox.slots join callbox.dispatchers d on d.id = owner where owner <> $1 and slot = any($2::smallint[])',
           [id, [...waiting]],
         )
         for (const { slot } of rows) {

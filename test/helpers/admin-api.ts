@@ -6,6 +6,7 @@ import { SignInLimit } from '../../src/admin/sign-in-limit.ts'
 import { trustedProxies } from '../../src/admin/trusted-proxies.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { Sealer } from '../../src/database/sealing.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
@@ -39,10 +40,10 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
   const logs: string[] = []
   const options = { level: 'debug', serializers: { err: describeError } }
   const log = pino(options, { write: (line: string) => void logs.push(line) })
-  const queue = new RecordingQueue(database.url, log)
+  const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
   const sealer = new Sealer(Buffer.alloc(32, 7))
-  const hints = new HintSender(database.pool)
+  const hints = new HintSender(database.pool, defaultSchema)
   const adminTokens = [
     { name: 'day', token: otherToken },
     { name: 'night', token: operatorToken },

@@ -5,6 +5,7 @@ import { OverviewReader } from '../../src/admin/overview-reader.ts'
 import { SignInLimit } from '../../src/admin/sign-in-limit.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { HintSender } from '../../src/database/hints.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
 import { operatorToken, otherToken } from './admin-api.ts'
@@ -52,9 +53,9 @@ export async function startConsole(
   const logs: string[] = []
   const options = { level: 'debug', serializers: { err: describeError } }
   const log = pino(options, { write: (line: string) => void logs.push(line) })
-  const queue = new RecordingQueue(database.url, log)
+  const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
-  const hints = new HintSender(database.pool)
+  const hints = new HintSender(database.pool, defaultSchema)
   const config = { adminTokens: consoleTokens, publicUrl: 'http://localhost:8080', ...settings }
   const signIns = new SignInLimit(config.adminTokens, log)
   const app = express().disable('x-powered-by').disable('etag')

@@ -3,11 +3,14 @@ import type { Knex } from 'knex'
 import pg from 'pg'
 import { inject } from 'vitest'
 import { createKnex } from '../../src/database/knex.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { atEnd } from './at-end.ts'
 
 export interface TestDatabase {
   url: string
+  /** The test's own: its search_path lets tests leave out `callbox.`. */
   pool: pg.Pool
+  /** As the product has it, without a search_path. */
   knex: Knex
 }
 
@@ -20,9 +23,9 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   await server.query(`create database ${name} template ${inject('templateDatabase')}`)
   const url = new URL(serverUrl)
   url.pathname = name
-  const pool = new pg.Pool({ connectionString: url.href, max: 10 })
+  const pool = new pg.Pool({ connectionString: url.href, max: 10, options: `-c search_path=${defaultSchema}` })
   pool.on('error', () => undefined)
-  const knex = createKnex(url.href, 'callbox test', 10)
+  const knex = createKnex(url.href, defaultSchema, 'callbox test', 10)
   atEnd(async () => {
     await pool.end()
     await knex.destroy()

@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedDatabase } from '../../src/database/embedded.ts'
 import { migrate } from '../../src/database/migrate.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -30,7 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await onServer(serverUrl, `create database ${templateDatabase}`)
   const url = new URL(serverUrl)
   url.pathname = templateDatabase
-  await migrate(url.href)
+  await migrate(url.href, defaultSchema)
 
   project.provide('serverUrl', serverUrl)
   project.provide('templateDatabase', templateDatabase)

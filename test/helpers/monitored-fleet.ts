@@ -143,7 +143,7 @@ export class MonitoredFleet {
       `update webhook_outbox set due_at = now() - interval '1 hour' where status = 'pending' and attempt_count = 0`,
     )
     await pool.query(
-      `update pgboss.job set start_after = now() - interval '1 hour' where state in ('created', 'retry')`,
+      `update callbox_jobs.job set start_after = now() - interval '1 hour' where state in ('created', 'retry')`,
     )
   }
 

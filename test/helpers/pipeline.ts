@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { readConfig } from '../../src/config.ts'
 import { HintSender } from '../../src/database/hints.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import {
   type OpenAiMind,
   type OpenAiRequest,
@@ -118,7 +119,7 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
     },
   })
   const log = pino({ level: 'trace', serializers: { err: describeError } }, stream)
-  const queue = new RecordingQueue(database.url, log)
+  const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
   const running: Pipeline[] = []
   const environment = {
@@ -151,7 +152,7 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
         config,
         databaseUrl: database.url,
         knex: database.knex,
-        hints: new HintSender(database.pool),
+        hints: new HintSender(database.pool, defaultSchema),
         log,
         metrics: running.length === 0 ? metrics : createMetrics(),
         timings: { ...shortTimings, ...timings },
@@ -170,7 +171,7 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
       const row = { ...fixtureCall, recording_url: recordingUrl(twilio.url, call.recordingSid), ...columns }
       const businessId = String(columns['business_id'] ?? call.businessId)
       await database.knex.transaction(async (trx) => {
-        await trx('calls').insert({
+        await trx('callbox.calls').insert({
           ...row,
           business_id: businessId,
           call_sid: call.callSid,
@@ -223,10 +224,10 @@ const fixtureCall: CallColumns = {
 }
 
 export const callOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) =>
-  await database.knex('calls').where({ business_id: businessId, call_sid: callSid }).first()
+  await database.knex('callbox.calls').where({ business_id: businessId, call_sid: callSid }).first()
 
 export const stepsOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) => {
-  const rows = await database.knex('call_steps').where({ business_id: businessId, call_sid: callSid })
+  const rows = await database.knex('callbox.call_steps').where({ business_id: businessId, call_sid: callSid })
   return Object.fromEntries(rows.map((row) => [row.step, row]))
 }
 

@@ -5,6 +5,7 @@ import { lockBusinessesForChange } from '../../src/calls/locks.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { reopenUnmatchedCallbacks } from '../../src/calls/unmatched-callbacks.ts'
 import { readConfig } from '../../src/config.ts'
+import { defaultSchema } from '../../src/database/schema.ts'
 import { startLoopbackServer } from '../../src/demo/loopback-server.ts'
 import type { TwilioCall } from '../../src/demo/twilio-call.ts'
 import {
@@ -99,7 +100,7 @@ export async function openIngress(
   const logged: string[] = []
   const log = capturingLogger(logged)
   const metrics = createMetrics()
-  const queue = new RecordingQueue(database.url, log)
+  const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
   const ingress = createIngress({ config, knex: database.knex, queue, log, metrics })
   const server = await startLoopbackServer(express().use(describedAnswers).use(ingress.router))
@@ -159,7 +160,7 @@ function capturingLogger(lines: string[]): Logger {
 export async function registerNumber(database: TestDatabase, businessId: string, phoneNumber: string): Promise<void> {
   await database.knex.transaction(async (trx) => {
     await lockBusinessesForChange(trx)
-    await trx('phone_numbers').insert({ phone_number: phoneNumber, business_id: businessId })
+    await trx('callbox.phone_numbers').insert({ phone_number: phoneNumber, business_id: businessId })
     await reopenUnmatchedCallbacks(trx, businessId, [phoneNumber])
   })
 }
@@ -199,6 +200,6 @@ export async function callsOf(database: TestDatabase, callSid: string) {
 }
 
 export async function jobsOf(database: TestDatabase, callSid: string): Promise<unknown[]> {
-  const { rows } = await database.pool.query('select data from pgboss.job where singleton_key = $1', [callSid])
+  const { rows } = await database.pool.query('select data from callbox_jobs.job where singleton_key = $1', [callSid])
   return rows.map((row) => row.data)
 }

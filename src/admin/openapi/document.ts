@@ -15,7 +15,7 @@ export type OpenApiDocument = ReturnType<typeof createDocument>
 const description = `Callbox turns a finished phone call into a webhook that arrives.
 
 - **Operators** use the paths below \`/admin\`, with a bearer token of \`ADMIN_TOKEN\`.
-- **Receivers** implement what is under *Webhooks*. Other programs enqueue events of their own with \`callbox_enqueue\`: their type and body are their own, the headers and what answers mean are the same.
+- **Receivers** implement what is under *Webhooks*. Other programs enqueue events of their own with \`callbox.callbox_enqueue\`: their type and body are their own, the headers and what answers mean are the same.
 
 Names are in snake_case and times are RFC 3339 in UTC. A page of a list has at most \`limit\` items, maybe fewer; \`next_cursor\` is the \`cursor\` of the next page, and null on the last. Fields may be added to answers. Errors are problem details (RFC 9457); a method that a path does not have is answered 405 with \`Allow\`.`
 

@@ -32,7 +32,7 @@ export async function startRequeue(
   const until = await frozenUntil(knex, filter)
   const { count: total, isExact } = await countMatching(knex, filter, until)
   const row = await knex.transaction(async (trx) => {
-    const [{ id } = { id: '' }] = await trx('requeues')
+    const [{ id } = { id: '' }] = await trx('callbox.requeues')
       .insert({ operator, filter: JSON.stringify(filter), until, total, total_is_exact: isExact })
       .returning<{ id: string }[]>('id')
     await recordAct(trx, { operator, action: 'requeue.started', ...target(id, filter), detail: { filter, total } })
@@ -82,7 +82,7 @@ async function turn(
   { from, to, action, event, said }: Turn,
 ): Promise<RequeueAnswer> {
   const { row, changed } = await knex.transaction(async (trx) => {
-    const changed = await trx('requeues')
+    const changed = await trx('callbox.requeues')
       .where({ id })
       .whereIn('state', from)
       .update({ state: to, finished_at: null, error: null })

@@ -27,7 +27,7 @@ export async function sendTestEvent(
     if (business === null) throw new Problem(404, `there is no business ${businessId}`)
     const [serviceCategory = ''] = business.service_categories
     const payload = testEventPayload({ businessId, callSid, direction, now: await databaseTime(trx), serviceCategory })
-    const { rows } = await trx.raw<{ rows: { id: string }[] }>('select callbox_enqueue(?, ?, ?, ?, ?) as id', [
+    const { rows } = await trx.raw<{ rows: { id: string }[] }>('select callbox.callbox_enqueue(?, ?, ?, ?, ?) as id', [
       ...[businessId, callSid, testEventType, direction, payload],
     ])
     const id = rows[0]?.id ?? ''
@@ -52,7 +52,7 @@ async function databaseTime(trx: Knex.Transaction): Promise<Date> {
 }
 
 async function remarkOn(trx: Knex.Transaction, business: BusinessRow, direction: Direction): Promise<string | null> {
-  const route = await trx('routes')
+  const route = await trx('callbox.routes')
     .where({ business_id: business.business_id, direction })
     .first<{ state: string; state_reason: string | null } | undefined>('state', 'state_reason')
   if (route?.state === 'parked') {

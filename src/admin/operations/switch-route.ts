@@ -59,7 +59,7 @@ async function switchRoute(
   change: (trx: Knex.Transaction) => Promise<boolean>,
 ): Promise<{ changed: boolean; route: RouteAnswer }> {
   const { changed, row } = await knex.transaction(async (trx) => {
-    const business = await trx('businesses').where({ business_id: businessId }).first('business_id')
+    const business = await trx('callbox.businesses').where({ business_id: businessId }).first('business_id')
     if (business === undefined) throw new Problem(404, `there is no business ${businessId}`)
     await ensureRoutes(trx, businessId, [direction])
     const changed = await change(trx)

@@ -5,12 +5,12 @@
 
 /** Text parameters: id, host. */
 export const joinFleet = `
-  insert into dispatchers (id, host) values ($1, $2)
+  insert into callbox.dispatchers (id, host) values ($1, $2)
   on conflict (id) do nothing`
 
 /** No row: somebody has buried this dispatcher. */
 export const renewBeat = `
-  update dispatchers
+  update callbox.dispatchers
   set beat = beat + 1, leaving = $2
   where id = $1
   returning beat, (extract(epoch from clock_timestamp()) * 1000)::float8 as database_ms`
@@ -18,13 +18,13 @@ export const renewBeat = `
 /** One snapshot of who lives and who owns what. */
 export const readFleet = `
   select
-    (select coalesce(json_agg(json_build_object('id', id, 'beat', beat, 'leaving', leaving)), '[]') from dispatchers)
+    (select coalesce(json_agg(json_build_object('id', id, 'beat', beat, 'leaving', leaving)), '[]') from callbox.dispatchers)
       as dispatchers,
-    (select json_agg(json_build_object('slot', slot, 'owner', owner) order by slot) from slots) as slots`
+    (select json_agg(json_build_object('slot', slot, 'owner', owner) order by slot) from callbox.slots) as slots`
 
 /** Only if the beat is still the one that was watched: a renewal in between saves it. */
 export const buryDispatcher = `
-  delete from dispatchers where id = $1 and beat = $2`
+  delete from callbox.dispatchers where id = $1 and beat = $2`
 
 /**
  * Takes slots whose owner is still the one that was seen, absent from a snapshot of `dispatchers` that had already
@@ -32,7 +32,7 @@ export const buryDispatcher = `
  * statement's own snapshot, and could call an owner absent who joined and claimed while we waited for the row.)
  */
 export const claimSlots = `
-  update slots s
+  update callbox.slots s
   set owner = $1
   from unnest($2::smallint[], $3::uuid[]) as seen (slot, owner)
   where s.slot = seen.slot and s.owner is not distinct from seen.owner
@@ -45,10 +45,10 @@ export const claimSlots = `
  */
 export const releaseSlots = `
   with current as (
-    select from dispatchers where id = $1 and beat = $3 for update
+    select from callbox.dispatchers where id = $1 and beat = $3 for update
   )
-  update slots set owner = null
+  update callbox.slots set owner = null
   where slot = any($2::smallint[]) and owner = $1 and exists (select from current)`
 
 export const leaveFleet = `
-  delete from dispatchers where id = $1`
+  delete from callbox.dispatchers where id = $1`

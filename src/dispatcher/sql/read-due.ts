@@ -34,7 +34,7 @@ const dueOfRoutes = (condition: string): string => `
     p.payload
   from (
     select r.business_id, r.direction, r.state, r.health_version, r.probes, r.failing_since
-    from routes r
+    from callbox.routes r
     where r.slot = any($1::smallint[])
       and (r.state = 'active' or r.state = 'failing' and r.probe_at <= now())
       and ${condition}
@@ -42,7 +42,7 @@ const dueOfRoutes = (condition: string): string => `
   ) r
   cross join lateral (
     select *
-    from webhook_outbox o
+    from callbox.webhook_outbox o
     where o.business_id = r.business_id
       and o.direction = r.direction
       and o.status = 'pending'
@@ -55,13 +55,13 @@ const dueOfRoutes = (condition: string): string => `
   ) o
   left join lateral (
     select b.revision
-    from businesses b
+    from callbox.businesses b
     where b.business_id = r.business_id
     limit 1
   ) b on true
   left join lateral (
     select p.payload
-    from webhook_payloads p
+    from callbox.webhook_payloads p
     where p.business_id = r.business_id
       and p.delivery_id = o.id
     limit 1

@@ -8,5 +8,5 @@ export const readEndpoints = `
          b.previous_signing_secret_sealed,
          (extract(epoch from b.previous_secret_until - clock_timestamp()) * 1000)::float8 as previous_secret_ms
   from unnest($1::bigint[], $2::integer[]) as known (business_id, revision)
-  join businesses b on b.business_id = known.business_id
+  join callbox.businesses b on b.business_id = known.business_id
   where b.revision is distinct from known.revision`

@@ -4,10 +4,10 @@
  * undone by a former owner's last answers; no row is returned then.
  */
 const ours = `business_id = $1 and direction = $2 and state <> 'parked' and health_version = $3
-    and exists (select from slots where slots.slot = routes.slot and slots.owner = $4)`
+    and exists (select from callbox.slots where slots.slot = routes.slot and slots.owner = $4)`
 
 export const writeRouteFailing = `
-  update routes
+  update callbox.routes
   set state = 'failing',
       state_reason = $5,
       state_since = case when state = 'failing' then state_since else now() end,
@@ -19,14 +19,14 @@ export const writeRouteFailing = `
   returning health_version`
 
 export const writeRouteActive = `
-  update routes
+  update callbox.routes
   set state = 'active', state_reason = null, state_since = now(), failing_since = null, probes = 0, probe_at = null,
       health_version = health_version + 1
   where ${ours}
   returning health_version`
 
 export const writeRouteParked = `
-  update routes
+  update callbox.routes
   set state = 'parked', state_reason = $5, state_since = now(), probe_at = null,
       health_version = health_version + 1
   where ${ours}
@@ -34,5 +34,5 @@ export const writeRouteParked = `
 
 export const readParkedRoutes = `
   select business_id, direction, health_version
-  from routes
+  from callbox.routes
   where slot = any($1::smallint[]) and state = 'parked'`

@@ -15,9 +15,9 @@
  */
 const settle = (onConflict: string, alsoChanged: string): string => `
   with settled as materialized (
-    select * from unnest($1::webhook_settlement[])
+    select * from unnest($1::callbox.webhook_settlement[])
   ), recorded as (
-    insert into webhook_attempts (
+    insert into callbox.webhook_attempts (
       business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, error, response_excerpt
     )
     select business_id, delivery_id, attempt_id, number, to_timestamp(started_ms / 1000), duration_ms, url, result,
@@ -26,7 +26,7 @@ const settle = (onConflict: string, alsoChanged: string): string => `
     where attempt_id is not null
     ${onConflict}
   ), changed as (
-    update webhook_outbox o
+    update callbox.webhook_outbox o
     set version = o.version + 1,
         status = s.status,
         reason = s.reason,
@@ -53,7 +53,7 @@ export const settleAgain = settle(
   `except
   select o.id
   from settled s
-  join webhook_outbox o on o.business_id = s.business_id and o.id = s.delivery_id
+  join callbox.webhook_outbox o on o.business_id = s.business_id and o.id = s.delivery_id
   where o.version = s.version + 1
     and o.status = s.status
     and (s.attempt_id is null or not exists (select from recorded where recorded.id = s.attempt_id))`,
