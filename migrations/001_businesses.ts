@@ -17,6 +17,7 @@ export async function up(knex: Knex): Promise<void> {
       headers_sealed         bytea,
       signing_secret_sealed  bytea not null,
       language               text not null default '',
+      rejected_language      text not null default '',
       service_categories     text[] not null default '{}',
       max_concurrency        integer check (max_concurrency > 0),
       rate_per_second        numeric check (rate_per_second > 0),
@@ -26,6 +27,7 @@ export async function up(knex: Knex): Promise<void> {
     );
 
     comment on column callbox.businesses.revision is 'counted up by every change, so that a dispatcher sees what to load again';
+    comment on column callbox.businesses.rejected_language is 'a language that the transcription service did not take as a hint';
 
     create table callbox.phone_numbers (
       phone_number text primary key,

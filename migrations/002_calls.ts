@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 
 /**
- * Calls, what the platform says about them, and the committed results of each pipeline step.
+ * Calls, what the platform says about them, the committed results of each pipeline step, and until when the model
+ * service is left alone.
  * `call_details` is keyed by CallSid alone: the platform may name a call before Twilio has told us whose it is.
  */
 export async function up(knex: Knex): Promise<void> {
@@ -59,9 +60,17 @@ export async function up(knex: Knex): Promise<void> {
       primary key (business_id, call_sid, step)
     );
     create index call_steps_with_result on callbox.call_steps (finished_at) where result is not null;
+
+    create table callbox.model_service_holds (
+      service    text primary key,
+      held_until timestamptz not null
+    );
+
+    comment on table callbox.model_service_holds is 'until when no worker asks a model service, which asked for that';
+    comment on column callbox.model_service_holds.service is 'a hash of its address and key';
   `)
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table callbox.call_steps, callbox.call_details, callbox.calls')
+  await knex.raw('drop table callbox.model_service_holds, callbox.call_steps, callbox.call_details, callbox.calls')
 }

@@ -60,7 +60,9 @@ describe('the recording', () => {
     const call = await stage.record(newWords())
     stage.twilio.answers.always(call.recordingSid, twilioNotFound)
     const row = await reaches(database, call, 'failed')
-    expect(row.error).toBe('the recording was answered with HTTP 404 (given up after 12 tries)')
+    expect(row.error).toBe(
+      'the recording was answered with HTTP 404 (given up after 12 tries). Reprocess the call if Twilio lists the recording',
+    )
     expect((await stepsOf(database, call))['audio']).toMatchObject({
       attempts: 12,
       error: row.error,
@@ -130,17 +132,22 @@ describe('the services', () => {
 
   test('that refuse the audio fail the call; what is asked for is only what is missing when it is reprocessed', async () => {
     const call = await stage.record(newWords())
-    stage.openai.answers.queue(transcriptions, openAiErrors.badAudio)
+    stage.openai.answers.always(transcriptions, openAiErrors.badAudio)
     const row = await reaches(database, call, 'failed')
-    expect(row.error).toBe('the transcription was answered with HTTP 400 (invalid_request_error)')
+    stage.openai.answers.always(transcriptions, null)
+    expect(row.error).toBe(
+      'the transcription service answered HTTP 400 (invalid_request_error): the recording cannot be read: ' +
+        'listen to it at Twilio, and reprocess the call if it plays (given up after 3 tries). ' +
+        'The recording is at fault, not the settings',
+    )
     expect((await stepsOf(database, call))['transcript']).toMatchObject({ error: row.error, finished_at: null })
     expect(await payloadsOf(database, call)).toEqual([])
     expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     await reaches(database, call, 'completed')
     expect(await reprocessed(call.callSid)).toEqual({ result: 'not_failed', state: 'completed' })
     expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
-    // The file was removed when the call failed.
-    expect(stage.askedFor(call)).toEqual({ ...once, audio: 2, transcript: 2 })
+    // Downloaded again for each try, and when the call was reprocessed.
+    expect(stage.askedFor(call)).toEqual({ ...once, audio: 4, transcript: 4 })
     expect(await payloadsOf(database, call)).toHaveLength(1)
   })
 

@@ -1,9 +1,11 @@
 import { beforeAll, expect, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { AudioFiles } from '../src/pipeline/audio-files.ts'
+import { ModelRequests } from '../src/pipeline/model-requests.ts'
 import { OpenAiService } from '../src/pipeline/openai-service.ts'
 import { Pause } from '../src/pipeline/pause.ts'
 import { runCall } from '../src/pipeline/run-call.ts'
+import { ServiceHold } from '../src/pipeline/service-hold.ts'
 import { pipelineTimings } from '../src/pipeline/timings.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
@@ -21,13 +23,18 @@ beforeAll(async () => {
 /** One run of a call past pg-boss, as a worker does that was frozen and has lost its claim without knowing. */
 function runOnce(job: { businessId: string; callSid: string }) {
   const config = readConfig(stage.environment)
+  const { openai: settings } = config
   const metrics = createMetrics()
-  const pause = new Pause(createLogger('silent', 'test'), metrics, () => undefined)
+  const log = createLogger('silent', 'test')
+  const pause = new Pause(log, metrics, () => undefined)
+  const hold = new ServiceHold(settings, database.knex, log, 10)
+  const requests = new ModelRequests({ settings, pause, hold, quickRetryMs: 10 })
   const parts = {
     knex: database.knex,
     config,
-    openai: new OpenAiService(config.openai, pause, 10, metrics),
+    openai: new OpenAiService(settings, requests, metrics),
     audioFiles: new AudioFiles(config.home),
+    log,
     metrics,
     timings: pipelineTimings,
   }

@@ -3,21 +3,39 @@ import type { PipelineTimings } from './timings.ts'
 
 /**
  * How often in a row a step may be set back before its call fails. With the waits of {@link backoffMs}, each of up to
- * ten minutes: an outage is outlasted for three and a half days; Twilio has close to an hour to bring a recording
- * forth; and an answer that cannot be used is paid for five times, of which each is up to three quick tries.
+ * ten minutes: an outage is outlasted for three and a half days; Twilio has close to an hour to provide a recording;
+ * audio is downloaded three times before it is at fault; and an answer that cannot be used is paid for five times, each
+ * of them up to three quick tries.
  */
-const mostTries = { outage: 500, absent: 12, unusable: 5 }
+const maxTries = { outage: 500, absent: 12, unreadable: 3, unusable: 5 }
 
 /** A setback that another try may overcome. */
-export type PassingSetback = Extract<Setback, { kind: keyof typeof mostTries }>
+export type PassingSetback = Extract<Setback, { kind: keyof typeof maxTries }>
 
 /** Whether a call whose step was set back for the `tries`th time in a row gets another try. */
-export const mayTryAgain = (setback: PassingSetback, tries: number): boolean => tries < mostTries[setback.kind]
+export const mayTryAgain = (setback: PassingSetback, tries: number): boolean => tries < maxTries[setback.kind]
+
+const advice: Record<keyof typeof maxTries, string> = {
+  outage: 'Reprocess the call when the service works',
+  absent: 'Reprocess the call if Twilio lists the recording',
+  unreadable: 'The recording is at fault, not the settings',
+  unusable: 'The model is at fault: choose another, then reprocess the call',
+}
+
+/** Why a call fails after its last try. */
+export const givenUp = ({ kind, error }: PassingSetback, tries: number): string =>
+  `${error} (given up after ${tries} tries). ${advice[kind]}`
 
 /** The wait after the `tries`th setback in a row, in milliseconds. */
 export function backoffMs(setback: PassingSetback, tries: number, timings: PipelineTimings): number {
-  const doubled = timings.firstBackoffMs * 2 ** Math.min(tries - 1, 30)
-  const wait = Math.min(doubled, timings.longestBackoffMs) * (1 + 0.2 * Math.random())
   const asked = setback.kind === 'outage' ? (setback.afterMs ?? 0) : 0
-  return Math.max(wait, asked)
+  return Math.max(doubledMs(tries, timings), asked)
+}
+
+/** The wait of a call that alone was refused for the `tries`th time, in milliseconds; it is never given up. */
+export const refusedWaitMs = (tries: number, timings: PipelineTimings): number => doubledMs(tries, timings)
+
+function doubledMs(tries: number, timings: PipelineTimings): number {
+  const doubled = timings.firstBackoffMs * 2 ** Math.min(tries - 1, 30)
+  return Math.min(doubled, timings.longestBackoffMs) * (1 + 0.2 * Math.random())
 }

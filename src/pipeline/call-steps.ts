@@ -7,6 +7,8 @@ import type { StepName } from './outcome.ts'
 export interface CallInWork {
   recordingUrl: string
   language: string
+  /** A language that the transcription service did not take. */
+  rejectedLanguage: string
   serviceCategories: string[]
   /** Committed results. */
   finishedSteps: Map<StepName, unknown>
@@ -24,7 +26,9 @@ export async function takeCall(knex: Knex, job: RecordingJob): Promise<CallInWor
   if (call === undefined) return null
   const business = await knex('callbox.businesses')
     .where({ business_id: job.businessId })
-    .first<{ language: string; service_categories: string[] } | undefined>('language', 'service_categories')
+    .first<{ language: string; rejected_language: string; service_categories: string[] } | undefined>(
+      ...(['language', 'rejected_language', 'service_categories'] as const),
+    )
   const steps = await knex('callbox.call_steps')
     .where(keyOf(job))
     .whereNotNull('finished_at')
@@ -32,6 +36,7 @@ export async function takeCall(knex: Knex, job: RecordingJob): Promise<CallInWor
   return {
     recordingUrl: call.recording_url ?? '',
     language: business?.language ?? '',
+    rejectedLanguage: business?.rejected_language ?? '',
     serviceCategories: business?.service_categories ?? [],
     finishedSteps: new Map(steps.map(({ step, result }) => [step, result])),
   }

@@ -7,6 +7,9 @@ import { Agent, fetch as undiciFetch } from 'undici'
  */
 const agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 0, bodyTimeout: 0 })
 
+/** The code of the error for a web page in place of an answer: the address is not that of a model service. */
+export const webPageCode = 'ERR_WEB_PAGE'
+
 async function fetchPatiently(url: string | URL | Request, init?: RequestInit): Promise<Response> {
   const request = new Request(url, init)
   const answer = await undiciFetch(request.url, {
@@ -16,6 +19,10 @@ async function fetchPatiently(url: string | URL | Request, init?: RequestInit): 
     body: init?.body ? await request.bytes() : null,
     signal: request.signal,
   })
+  if (answer.ok && answer.headers.get('content-type')?.startsWith('text/html')) {
+    await answer.body?.cancel()
+    throw Object.assign(new Error('a web page was answered'), { code: webPageCode })
+  }
   return answer as unknown as Response
 }
 

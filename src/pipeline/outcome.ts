@@ -2,17 +2,19 @@
 export const stepNames = ['audio', 'transcript', 'summary', 'extraction', 'completion'] as const
 export type StepName = (typeof stepNames)[number]
 
-/** What OpenAI does for us; one can be refused while the other works. */
-export type Service = 'transcription' | 'language model'
+/** The steps that ask the model service; one can be refused while the others work. */
+export type ModelStep = Extract<StepName, 'transcript' | 'summary' | 'extraction'>
 
 /**
  * Why a step did not succeed, by what follows from it. `error` is for operators and the API: no phone number,
  * transcript, secret or URL path is in it.
  *
- * - `outage`: somebody else's trouble; tried again with the job's backoff, for days. `afterMs`: not earlier than that.
+ * - `outage`: the trouble of a service; tried again with the job's backoff, for days. `afterMs`: not earlier than that.
  * - `absent`: Twilio does not have the recording, perhaps not yet.
+ * - `unreadable`: the service cannot read the audio; it is downloaded again.
  * - `unusable`: the service answered, but with nothing that can be used; each try is paid for.
  * - `refused`: the service refuses us, not this call: the queue pauses.
+ * - `held`: the service asked to be left alone for `afterMs`.
  * - `hopeless`: no repetition helps; the call fails.
  * - `waiting`: nothing is wrong, it is only too early.
  * - `interrupted`: this process stops or has lost the job; another run goes on.
@@ -21,9 +23,11 @@ export type Service = 'transcription' | 'language model'
 export type Setback =
   | { kind: 'outage'; error: string; afterMs?: number }
   | { kind: 'absent'; error: string }
+  | { kind: 'unreadable'; error: string }
   | { kind: 'unusable'; error: string }
   | { kind: 'hopeless'; error: string }
-  | { kind: 'refused'; service: Service; error: string }
+  | { kind: 'refused'; step: ModelStep; error: string }
+  | { kind: 'held'; error: string; afterMs: number }
   | { kind: 'waiting'; afterMs: number }
   | { kind: 'interrupted' }
   | { kind: 'over' }

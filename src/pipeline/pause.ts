@@ -1,21 +1,29 @@
 import { Gauge } from 'prom-client'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Service } from './outcome.ts'
+import { serviceName } from './fault-table.ts'
+import type { ModelStep } from './outcome.ts'
 
-/** The same refusal is logged at most this often, in milliseconds. */
+/** The refusal of a step is logged at most this often, in milliseconds. */
 const logIntervalMs = 60_000
 
+interface Refusal {
+  since: number
+  loggedAt: number
+}
+
 /**
- * Whether a service refuses us (a bad key, an exhausted quota, a model that is not ours). Then no call is at fault and
- * none is failed: the worker takes one job now and then as a probe, until that service answers one.
+ * Whether the model service refuses a step whatever the call (a bad key, an exhausted quota, a setting). Then no call is
+ * at fault and none fails: the worker takes one job now and then as a probe, until that step is answered.
  */
 export class Pause {
   readonly #log: Logger
   readonly #gauge: Gauge
   readonly #changed: () => void
-  #refused: { service: Service; since: number } | null = null
-  #loggedAt = Number.NEGATIVE_INFINITY
+  /** Written by `refused` and `answered`. */
+  readonly #refusals = new Map<ModelStep, Refusal>()
+  /** When the last answered request began; written by `answered`, read by `answeredSince`. */
+  readonly #answeredAt = new Map<ModelStep, number>()
 
   /** @param changed called when the pause begins and when it ends. */
   constructor(log: Logger, metrics: Metrics, changed: () => void) {
@@ -29,30 +37,45 @@ export class Pause {
   }
 
   get on(): boolean {
-    return this.#refused !== null
+    return this.#refusals.size > 0
   }
 
-  refused(service: Service, error: string): void {
-    if (performance.now() - this.#loggedAt >= logIntervalMs) {
-      this.#loggedAt = performance.now()
+  /** Whether other calls were answered in this step after that time, and none is refused now. @param time epoch ms. */
+  answeredSince(step: ModelStep, time: number): boolean {
+    const answeredAt = this.#answeredAt.get(step)
+    if (answeredAt === undefined || this.#refusals.has(step)) return false
+    return performance.timeOrigin + answeredAt > time
+  }
+
+  refused(step: ModelStep, error: string): void {
+    const now = performance.now()
+    const wasOn = this.on
+    const refusal = this.#refusals.get(step) ?? { since: now, loggedAt: Number.NEGATIVE_INFINITY }
+    this.#refusals.set(step, refusal)
+    if (now - refusal.loggedAt >= logIntervalMs) {
+      refusal.loggedAt = now
       this.#log.error(
-        { event: 'pipeline.paused', service, error },
-        `calls wait, none is lost: ${error}; set it right, and the pipeline goes on by itself`,
+        { event: 'pipeline.paused', service: serviceName(step), step, error },
+        `calls wait and none is lost: ${error}. They go on by themselves once it is set right`,
       )
     }
-    if (this.#refused) return
-    this.#refused = { service, since: performance.now() }
+    if (wasOn) return
     this.#gauge.set(1)
     this.#changed()
   }
 
   /** @param startedAt when the request began (`performance.now()`): an answer to an older one proves nothing. */
-  answered(service: Service, startedAt: number): void {
-    if (this.#refused?.service !== service || startedAt < this.#refused.since) return
-    this.#refused = null
-    this.#loggedAt = Number.NEGATIVE_INFINITY
+  answered(step: ModelStep, startedAt: number): void {
+    this.#answeredAt.set(step, startedAt)
+    const refusal = this.#refusals.get(step)
+    if (refusal === undefined || startedAt < refusal.since) return
+    this.#refusals.delete(step)
+    this.#log.info(
+      { event: 'pipeline.resumed', service: serviceName(step), step },
+      `the ${serviceName(step)} answers again: calls go on`,
+    )
+    if (this.on) return
     this.#gauge.set(0)
-    this.#log.info({ event: 'pipeline.resumed', service }, `the ${service} answers again: calls go on`)
     this.#changed()
   }
 }

@@ -4,9 +4,11 @@ import type { HintSender } from '../database/hints.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { AudioFiles } from './audio-files.ts'
+import { ModelRequests } from './model-requests.ts'
 import { OpenAiService } from './openai-service.ts'
 import { stepNames } from './outcome.ts'
 import { Pause } from './pause.ts'
+import { ServiceHold } from './service-hold.ts'
 import { type PipelineTimings, pipelineTimings } from './timings.ts'
 import { RecordingWorker } from './worker.ts'
 
@@ -48,7 +50,11 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const audioFiles = new AudioFiles(parts.config.home)
   await audioFiles.prepare()
   const pause = new Pause(parts.log, parts.metrics, () => worker.pauseChanged())
-  const openai = new OpenAiService(parts.config.openai, pause, timings.quickRetryMs, parts.metrics)
+  const { openai: settings } = parts.config
+  const { quickRetryMs } = timings
+  const hold = new ServiceHold(settings, parts.knex, parts.log, quickRetryMs)
+  const requests = new ModelRequests({ settings, pause, hold, quickRetryMs })
+  const openai = new OpenAiService(settings, requests, parts.metrics)
   const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles }, pause)
   await worker.start()
 

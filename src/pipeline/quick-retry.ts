@@ -60,12 +60,20 @@ function isWorthAQuickTry(setback: Setback): boolean {
   return setback.kind === 'unusable'
 }
 
-/**
- * `Retry-After` in milliseconds, from seconds or a date (RFC 9110, 10.2.3); `undefined` without one that can be read.
- * At most a day.
- */
-export function retryAfterMs(header: string | null | undefined): number | undefined {
+/** @param now what a date is measured from, in milliseconds since 1970. At most a day; `undefined`: it cannot be read. */
+export function retryAfterMs(header: string | null | undefined, now = Date.now()): number | undefined {
   if (!header) return undefined
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
+  const ms = /^\d+(\.\d+)?$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), 86_400_000)
+}
+
+/**
+ * What an answer asks to wait: `retry-after-ms` (Azure, OpenAI's client), else `Retry-After` in seconds or as a date
+ * (RFC 9110, 10.2.3), which is measured by the server's own clock if it sent that.
+ */
+export function retryAfterOf(headers: Headers): number | undefined {
+  const ms = Number(headers.get('retry-after-ms') ?? Number.NaN)
+  if (ms >= 0) return retryAfterMs(String(ms / 1000))
+  const now = Date.parse(headers.get('date') ?? '')
+  return retryAfterMs(headers.get('retry-after'), Number.isNaN(now) ? Date.now() : now)
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Direction } from '../calls/call-facts.ts'
 import type { RecordingJob } from '../calls/recording-queue.ts'
 import type { Config } from '../config.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type FetchedAudio, fetchAudio, fetchedAudio } from './audio.ts'
 import type { AudioFiles } from './audio-files.ts'
@@ -13,6 +14,7 @@ import { awaitFinalStatus } from './final-status.ts'
 import type { OpenAiService } from './openai-service.ts'
 import { done, errorCode, type Outcome, type Setback, type StepName, setBack } from './outcome.ts'
 import { retryQuickly } from './quick-retry.ts'
+import { noteRejectedLanguage } from './rejected-language.ts'
 import { summarise } from './summary.ts'
 import type { PipelineTimings } from './timings.ts'
 import { transcribe } from './transcript.ts'
@@ -22,6 +24,7 @@ export interface RunParts {
   config: Config
   openai: OpenAiService
   audioFiles: AudioFiles
+  log: Logger
   metrics: Metrics
   timings: PipelineTimings
 }
@@ -95,7 +98,12 @@ class CallRun {
   }
 
   async #transcript(): Promise<Outcome<string>> {
-    const { openai, audioFiles } = this.#parts
+    const { openai, audioFiles, knex, log } = this.#parts
+    const { language, rejectedLanguage } = this.#call
+    const noteHint = async (isTaken: boolean): Promise<void> => {
+      if (isTaken === (rejectedLanguage !== language)) return
+      await noteRejectedLanguage(knex, log, this.#job.businessId, isTaken ? '' : language)
+    }
     const path = audioFiles.path(this.#job)
     if (!this.#call.finishedSteps.has('transcript')) {
       const audio = await this.#take('audio', fetchedAudio, () => this.#fetchAudio(path))
@@ -106,9 +114,12 @@ class CallRun {
         if (!again.ok) return again
       }
     }
-    return this.#take('transcript', z.string(), () =>
-      transcribe(openai, path, this.#call.language, this.#signals.aborted),
+    const transcript = await this.#take('transcript', z.string(), () =>
+      transcribe(openai, path, language, noteHint, this.#signals.aborted),
     )
+    // The next run downloads it again.
+    if (!transcript.ok && transcript.setback.kind === 'unreadable') await audioFiles.remove(this.#job)
+    return transcript
   }
 
   #fetchAudio(path: string): Promise<Outcome<FetchedAudio>> {

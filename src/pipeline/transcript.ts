@@ -6,8 +6,9 @@ export async function transcribe(
   openai: OpenAiService,
   path: string,
   language: string,
+  onHint: (isTaken: boolean) => Promise<void>,
   signal: AbortSignal,
 ): Promise<Outcome<string>> {
-  const outcome = await openai.transcribe(path, language, signal)
+  const outcome = await openai.transcribe(path, language, onHint, signal)
   return outcome.ok && outcome.value.trim() === '' ? done('') : outcome
 }

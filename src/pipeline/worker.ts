@@ -3,29 +3,34 @@ import { z } from 'zod'
 import { openBoss, type RecordingJob, recordingQueue, sendJob, startBoss } from '../calls/recording-queue.ts'
 import type { HintSender } from '../database/hints.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { backoffMs, mayTryAgain, type PassingSetback } from './backoff.ts'
+import { backoffMs, givenUp, mayTryAgain, type PassingSetback, refusedWaitMs } from './backoff.ts'
 import { noteStepError } from './call-steps.ts'
 import { failCall } from './failure.ts'
-import { type StepName, stepNames } from './outcome.ts'
+import { type Setback, type StepName, stepNames } from './outcome.ts'
 import type { Pause } from './pause.ts'
 import { type RunEnd, type RunParts, runCall } from './run-call.ts'
 
 /** Calls that one process works on at a time; nearly all of that time is waiting for others. */
 const concurrency = 10
 
-/** A job and how it fared: the step that last was set back, and how often in a row. */
+const count = z.number().default(0)
+
+/** A job and how it fared: the step that last was set back, and how often it was, by the kind of the setback. */
 const queuedRecording = z.object({
   businessId: z.string(),
   callSid: z.string(),
   step: z.enum(stepNames).optional(),
-  tries: z.number().default(0),
+  tries: z.object({ outage: count, absent: count, unreadable: count, unusable: count, refused: count }).prefault({}),
+  /** When the step was last refused, in milliseconds since 1970. */
+  refusedAt: z.number().optional(),
 })
 type QueuedRecording = z.infer<typeof queuedRecording>
+
+const noTries = { outage: 0, absent: 0, unreadable: 0, unusable: 0, refused: 0 }
 
 export interface WorkerParts extends RunParts {
   databaseUrl: string
   hints: HintSender
-  log: Logger
 }
 
 /**
@@ -119,15 +124,38 @@ export class RecordingWorker {
         return this.#handBack(job, queued, step, null, 0)
       case 'waiting':
         return this.#handBack(job, queued, step, null, setback.afterMs)
+      case 'held':
+        return this.#handBack(job, queued, step, setback.error, setback.afterMs * (1 + 0.1 * Math.random()))
       case 'refused':
-        this.#pause.refused(setback.service, setback.error)
-        // Due at once: it may be the next probe.
-        return this.#handBack(job, queued, step, setback.error, 0)
+        return this.#settleRefusal(job, queued, setback)
       case 'hopeless':
         return this.#fail(queued, step, setback.error)
       default:
         return this.#tryAgain(job, queued, step, setback, end.cause)
     }
+  }
+
+  /**
+   * Pauses the queue. A call that is refused again although others were answered meanwhile (a proxy takes all but the
+   * longest recordings) holds nobody up: it waits alone, for as long as it takes.
+   */
+  async #settleRefusal(
+    job: Job<unknown>,
+    queued: QueuedRecording,
+    { step, error }: Setback & { kind: 'refused' },
+  ): Promise<void> {
+    const before = queued.step === step ? queued : { ...queued, tries: noTries, refusedAt: undefined }
+    const isAlone = before.refusedAt !== undefined && this.#pause.answeredSince(step, before.refusedAt)
+    const refused = before.tries.refused + (isAlone ? 1 : 0)
+    const next = { ...before, step, tries: { ...before.tries, refused }, refusedAt: Date.now() }
+    if (!isAlone) {
+      this.#pause.refused(step, error)
+      // Due at once: it may be the next probe.
+      return this.#handBack(job, next, step, error, 0)
+    }
+    const waitMs = Math.round(refusedWaitMs(refused, this.#parts.timings))
+    this.#logRetry(next, step, error, refused, waitMs)
+    await this.#handBack(job, next, step, error, waitMs)
   }
 
   async #tryAgain(
@@ -137,17 +165,28 @@ export class RecordingWorker {
     setback: PassingSetback,
     err: unknown,
   ): Promise<void> {
-    const tries = (queued.step === step ? queued.tries : 0) + 1
-    const { error } = setback
-    if (!mayTryAgain(setback, tries)) return this.#fail(queued, step, `${error} (given up after ${tries} tries)`)
+    const before = queued.step === step ? queued.tries : noTries
+    const tries = before[setback.kind] + 1
+    if (!mayTryAgain(setback, tries)) return this.#fail(queued, step, givenUp(setback, tries))
     const waitMs = Math.round(backoffMs(setback, tries, this.#parts.timings))
-    const { businessId, callSid } = queued
+    this.#logRetry(queued, step, setback.error, tries, waitMs, err)
+    const next = { ...queued, step, tries: { ...before, [setback.kind]: tries } }
+    await this.#handBack(job, next, step, setback.error, waitMs)
+  }
+
+  #logRetry(
+    { businessId, callSid }: RecordingJob,
+    step: StepName,
+    error: string,
+    tries: number,
+    waitMs: number,
+    err?: unknown,
+  ): void {
     this.#log.warn(
       { event: 'call.retry', call_sid: callSid, business_id: businessId, step, error, tries, wait_ms: waitMs, err },
       `step ${step} is tried again later: ${error}`,
     )
     this.#parts.metrics.pipelineJobs.inc({ step, result: 'retry' })
-    await this.#handBack(job, { ...queued, step, tries }, step, error, waitMs)
   }
 
   /** Replaces the job by one that is due later. A job that is no longer ours is left to whose it is. */

@@ -1,0 +1,211 @@
+import type { ModelStep } from './outcome.ts'
+import type { ServiceFailure } from './service-failure.ts'
+
+/**
+ * Whose fault a failed request is:
+ *
+ * - `settings`: ours or the account's, whatever the call. The queue pauses.
+ * - `rate limit`: the service wants to be left alone for a while.
+ * - `outage`: the service's or the network's. The call is tried again.
+ * - `audio`: the recording's, or its download's. It is downloaded again before the call fails.
+ * - `silence`: no fault: there is nothing to transcribe.
+ * - `answer`: the model refuses this call's content. It may take it at another try.
+ * - `call`: this call's alone; another try would end the same way.
+ */
+export type Fault = 'settings' | 'rate limit' | 'outage' | 'audio' | 'silence' | 'answer' | 'call'
+
+/** A failure with the step that it happened in. */
+interface Occurrence extends ServiceFailure {
+  step: ModelStep
+}
+
+interface Row {
+  fault: Fault
+  when: (failure: Occurrence) => boolean
+  /** What is wrong and what to do about it, in one line after the status; `$MODEL` is the setting of the step's model. */
+  advice: string
+}
+
+const hasStatus =
+  (...statuses: number[]) =>
+  ({ status }: Occurrence): boolean =>
+    status !== null && statuses.includes(status)
+
+/** Whether the service's own words match: in its code, its type or its message. */
+const says =
+  (pattern: RegExp) =>
+  ({ isStructured, code, type, message }: Occurrence): boolean =>
+    isStructured && [code, type, message].some((word) => pattern.test(word))
+
+const isTranscript = ({ step }: Occurrence): boolean => step === 'transcript'
+
+const tooShort =
+  /audio_too_short|too short|minimum audio (length|duration)|no[_ ]speech|no audible|(length|duration)\b[^.]*\bis (less|shorter) than/i
+const unreadable =
+  /invalid[_ ](audio|file)|(unsupported|unrecognized|unknown)[_ ](audio|file)|corrupt|malformed|decod|ffmpeg|soundfile|failed to (load|read|open|process) (the )?(audio|file|wav)|format (is )?(not|un)[ -]?(supported|recogni[sz]ed)|empty (audio|file)|(audio|file) is empty|no audio stream|not contain any stream|invalid data found/i
+const tooLong =
+  /request_too_large|string_above_max|maximum content size|(file|request|payload|content|audio|entity)\b.{0,40}\btoo (large|big|long)|longer than|context[_ ](length|window|size)|maximum (context|length|duration)|too many tokens|prompt is too long|reduce the length/i
+const filtered =
+  /content[_ ]?(policy|filter|management)|responsible ?ai|moderation|flagged|safety (system|filter|policy)|sensitive content/i
+const quota =
+  /^(insufficient_(quota|balance|credit|fund)|billing_|account_|access_terminated|exceeded_current_quota|payment_required)/
+const wrongModel = /model[_ ](not[_ ]found|decommissioned|deprecated)|deploymentnotfound|unknown model|no such model/i
+const modelIsMissing =
+  /model\b.*(does not exist|not found|not supported|not available|decommissioned|deprecated|no longer)/i
+/** Network errors that a correct setting would not have; all others pass by themselves. */
+const wrongAddress =
+  /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE)/
+
+/** Read from top to bottom: the first row that matches decides. Only what is clearly about the call may fail it. */
+const faultTable: readonly Row[] = [
+  // No answer.
+  {
+    fault: 'settings',
+    when: ({ status, code }) => status === null && wrongAddress.test(code),
+    advice:
+      'nothing that can be trusted answers at OPENAI_BASE_URL: correct it (NODE_EXTRA_CA_CERTS names a CA of yours)',
+  },
+  { fault: 'outage', when: ({ status }) => status === null, advice: 'it is tried again' },
+
+  // About this call's content, in the service's own words.
+  {
+    fault: 'answer',
+    when: (failure) => hasStatus(400, 403, 422, 451)(failure) && says(filtered)(failure),
+    advice: "the service's content filter refuses what was said in this call: choose another $MODEL, then reprocess it",
+  },
+  {
+    fault: 'silence',
+    when: (failure) => isTranscript(failure) && hasStatus(400, 413, 415, 422)(failure) && says(tooShort)(failure),
+    advice: 'there is no speech in it',
+  },
+  {
+    fault: 'call',
+    when: (failure) =>
+      (hasStatus(400, 413, 422)(failure) && says(tooLong)(failure)) ||
+      (hasStatus(429)(failure) && says(/request too large/i)(failure)),
+    advice: 'this call is longer than the model takes: choose a $MODEL that takes more, then reprocess it',
+  },
+  {
+    fault: 'audio',
+    when: (failure) =>
+      isTranscript(failure) && !hasStatus(401, 402, 403, 404, 429)(failure) && says(unreadable)(failure),
+    advice: 'the recording cannot be read: listen to it at Twilio, and reprocess the call if it plays',
+  },
+  {
+    fault: 'audio',
+    when: (failure) =>
+      isTranscript(failure) &&
+      hasStatus(400, 413, 415, 422)(failure) &&
+      failure.param === 'file' &&
+      // FastAPI validates the form, not the audio.
+      !failure.isMissingPart &&
+      failure.code + failure.type !== '' &&
+      !/^(value_error|type_error|model_)/.test(failure.type),
+    advice: 'the recording is refused: listen to it at Twilio, and reprocess the call if it plays',
+  },
+
+  // Ours or the account's to set right.
+  {
+    fault: 'settings',
+    when: (failure) => hasStatus(402)(failure) || (hasStatus(400, 403, 429)(failure) && isOutOfCredit(failure)),
+    advice: 'the account has no credit left or has reached its limit: add credit or raise the limit',
+  },
+  {
+    fault: 'settings',
+    when: (failure) => !hasStatus(408, 429)(failure) && !isServerError(failure) && isAboutTheModel(failure),
+    advice: 'it does not offer this model: set $MODEL to one that it does, or correct OPENAI_BASE_URL',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(401, 403),
+    advice: 'the key is refused: set OPENAI_API_KEY to one that may use this model',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(404, 410),
+    advice: 'it knows no such address or model: correct OPENAI_BASE_URL or $MODEL',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(413),
+    advice: 'a proxy or the server refuses bodies of this size: raise its limit to 26 MB (nginx: client_max_body_size)',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(407),
+    advice: 'a proxy on the way asks for a sign-in: let this process through without one, or correct OPENAI_BASE_URL',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(451),
+    advice: 'it is not offered from here or for this account: correct OPENAI_BASE_URL or the account',
+  },
+  {
+    fault: 'settings',
+    when: hasStatus(405, 415, 421, 426, 501, 505, 511),
+    advice: 'what answers is not a model service, or a proxy spoils the request: correct OPENAI_BASE_URL or the proxy',
+  },
+
+  // The service's trouble.
+  {
+    fault: 'rate limit',
+    when: (failure) => hasStatus(429)(failure) || (isPassing(failure) && failure.retryAfterMs !== undefined),
+    advice: 'the service wants to be left alone for a while',
+  },
+  { fault: 'outage', when: (failure) => isPassing(failure), advice: 'it is tried again' },
+
+  // All the rest: 400, 422 and their like without a word about the call.
+  {
+    fault: 'settings',
+    when: ({ isStructured, status }) => !isStructured && status !== null,
+    advice: 'a proxy or something else that is not a model service answers: correct OPENAI_BASE_URL or the proxy',
+  },
+  {
+    fault: 'settings',
+    when: () => true,
+    advice: 'it refuses the request, whatever the call: check OPENAI_BASE_URL, $MODEL and OPENAI_API_KEY',
+  },
+]
+
+const isServerError = ({ status }: Occurrence): boolean => status !== null && status >= 500
+const isPassing = (failure: Occurrence): boolean => hasStatus(408, 409, 425, 429)(failure) || isServerError(failure)
+const isOutOfCredit = ({ code, type }: Occurrence): boolean => quota.test(code) || quota.test(type)
+const isAboutTheModel = (failure: Occurrence): boolean =>
+  failure.param === 'model' || says(wrongModel)(failure) || says(modelIsMissing)(failure)
+
+const modelSetting = (step: ModelStep): string =>
+  step === 'transcript' ? 'OPENAI_TRANSCRIBE_MODEL' : 'OPENAI_SUMMARY_MODEL'
+
+export const serviceName = (step: ModelStep): string =>
+  step === 'transcript' ? 'transcription service' : 'language model'
+
+export interface Judgement {
+  fault: Fault
+  /** One line that says what happened and what to do about it. Nothing that was said in a call is in it. */
+  error: string
+  /** The service only says that it refuses the request. */
+  isUnexplained: boolean
+}
+
+export function judgeFailure(failure: ServiceFailure, step: ModelStep): Judgement {
+  const occurrence = { ...failure, step }
+  const row = faultTable.find(({ when }) => when(occurrence))
+  if (row === undefined) throw new Error('the last row of the table matches everything')
+  const advice = row.advice.replaceAll('$MODEL', modelSetting(step))
+  return {
+    fault: row.fault,
+    error: `the ${serviceName(step)} ${whatHappened(failure)}: ${advice}`,
+    isUnexplained: row === faultTable.at(-1) && failure.param === '',
+  }
+}
+
+/** A word of the service that is an identifier; anything else might be a quotation. */
+const identifier = /^[\w.-]{1,64}$/
+
+function whatHappened({ status, code, type, param }: ServiceFailure): string {
+  if (status === null) return `could not be reached (${code})`
+  const words = [code || type, param && `parameter ${param}`].filter((word) =>
+    identifier.test(word.replace(/^parameter /, '')),
+  )
+  return `answered HTTP ${status}${words.length > 0 ? ` (${words.join(', ')})` : ''}`
+}

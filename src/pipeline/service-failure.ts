@@ -1,0 +1,101 @@
+import OpenAI, { APIConnectionError, APIError } from 'openai'
+import { z } from 'zod'
+import { errorCode } from './outcome.ts'
+import { retryAfterOf } from './quick-retry.ts'
+
+/** How a request to the model service failed, in one form for all servers. Texts that the server left out are `''`. */
+export interface ServiceFailure {
+  /** `null`: there was no answer. */
+  status: number | null
+  /** Of the error object; without an answer the code of the network error. */
+  code: string
+  type: string
+  /** The name of the rejected parameter, without what is inside it: `response_format`, `model`, `file`. */
+  param: string
+  /** For matching only: it may repeat what was said in the call, so it is never logged or stored. */
+  message: string
+  /** Whether the body is an error object, as model services send; a proxy sends HTML, plain text or nothing. */
+  isStructured: boolean
+  /** FastAPI: a part of the request never reached the server. */
+  isMissingPart: boolean
+  /** What the server asked for; `undefined`: nothing. */
+  retryAfterMs: number | undefined
+}
+
+/** An answer that is not 2xx, with its whole body: the client's own error drops all but the key `error`. */
+export class AnsweredError extends APIError {
+  readonly body: unknown
+
+  constructor(status: number, body: unknown, headers: Headers) {
+    super(status, body as object, undefined, headers)
+    this.body = body
+  }
+}
+
+/** The client of OpenAI with {@link AnsweredError} in place of its own errors. */
+export class ServiceClient extends OpenAI {
+  protected override makeStatusError(
+    status: number,
+    body: object | undefined,
+    text: string | undefined,
+    headers: Headers,
+  ): APIError {
+    return new AnsweredError(status, body ?? text, headers)
+  }
+}
+
+const text = z.union([z.string(), z.number().transform(String)]).catch('')
+const texts = z.array(z.union([z.string(), z.number()]).transform(String)).catch([])
+
+/** OpenAI's error object; a number as `code` repeats the status (llama.cpp, Google). */
+const errorObject = z.object({
+  message: text,
+  code: z.string().catch(''),
+  type: text,
+  param: text,
+  /** OpenRouter: the answer of the server behind it. */
+  metadata: z.object({ raw: text }).catch({ raw: '' }),
+})
+
+/** FastAPI's answer to a request that does not fit (https://fastapi.tiangolo.com/tutorial/handling-errors/). */
+const validationDetail = z.object({ loc: texts, msg: text, type: text })
+
+const body = z.union([
+  z.object({ error: z.string() }).transform(({ error }) => errorObject.parse({ message: error })),
+  z.object({ error: errorObject }).transform(({ error }) => error),
+  z.object({ detail: z.array(validationDetail).min(1) }).transform(({ detail }) => errorOfDetail(detail)),
+  z.object({ detail: z.string() }).transform(({ detail }) => errorObject.parse({ message: detail })),
+  z.object({ detail: errorObject }).transform(({ detail }) => detail),
+  // vLLM before 0.10 has no envelope. A gateway's `{"message": …}` has none of these keys.
+  errorObject.and(z.object({ object: z.literal('error') })),
+])
+
+function errorOfDetail(detail: z.infer<typeof validationDetail>[]): z.infer<typeof errorObject> {
+  const [first] = detail
+  const param = first?.loc.filter((part) => part !== 'body').join('.')
+  return errorObject.parse({ message: first?.msg, type: first?.type, param })
+}
+
+/** @param error what the client threw. */
+export function readFailure(error: unknown): ServiceFailure {
+  const none = { type: '', param: '', message: '', isStructured: false, isMissingPart: false, retryAfterMs: undefined }
+  if (!(error instanceof APIError) || error instanceof APIConnectionError || error.status === undefined) {
+    return { ...none, status: null, code: errorCode(error) }
+  }
+  const { status, headers } = error as APIError<number, Headers>
+  const sent = error instanceof AnsweredError ? error.body : { error: error.error }
+  const parsed = body.safeParse(Array.isArray(sent) ? sent[0] : sent)
+  const retryAfterMs = retryAfterOf(headers)
+  if (!parsed.success) return { ...none, status, code: '', retryAfterMs }
+  const { message, code, type, param, metadata } = parsed.data
+  return {
+    status,
+    code: code.toLowerCase(),
+    type: type.toLowerCase(),
+    param: param.split(/[.[\]]/)[0] ?? '',
+    message: `${message} ${metadata.raw}`.trim(),
+    isStructured: true,
+    isMissingPart: type === 'missing' || /^field required$/i.test(message),
+    retryAfterMs,
+  }
+}
