@@ -6,10 +6,11 @@ import { HintSender } from './database/hints.ts'
 import { createKnex } from './database/knex.ts'
 import { type OpenedDatabase, openDatabase } from './database/open.ts'
 import { createPool } from './database/pool.ts'
+import { DatabaseReadiness } from './database/readiness.ts'
 import { missingMigrations } from './database/schema-version.ts'
 import { Sealer } from './database/sealing.ts'
 import { checkSecretsKey } from './database/secrets-key.ts'
-import { explainUnusable, isRefusal } from './database/unusable.ts'
+import { describeTrouble, explainUnusable, needsOperator } from './database/unusable.ts'
 import { healthRouter, type ReadinessCheck } from './telemetry/health.ts'
 import { listenHttp } from './telemetry/http-listener.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -78,7 +79,7 @@ async function startRoles(
   const metrics = createMetrics()
   const name = `callbox ${roles.join('+')}`
   const pool = createPool(databaseUrl, config.databaseSchema, name, 10, log)
-  const knex = createKnex(databaseUrl, config.databaseSchema, name, 20)
+  const knex = createKnex(databaseUrl, config.databaseSchema, name, 20, { log })
   stops.push(
     () => pool.end(),
     () => knex.destroy(),
@@ -86,8 +87,9 @@ async function startRoles(
 
   let running = false
   let readyAskedAt = Number.NEGATIVE_INFINITY
+  const database = new DatabaseReadiness(knex)
   const checks: ReadinessCheck[] = [
-    () => missingMigrations(knex),
+    () => database.check(),
     async () => (running ? null : `starting: ${roles.join(', ')}`),
     async () => (stopping.aborted ? `stopping: ${roles.join(', ')}` : null),
   ]
@@ -168,9 +170,9 @@ async function waitForSchema(missing: () => Promise<string | null>, stopping: Ab
   let said = ''
   while (!stopping.aborted) {
     const reason = await missing().catch((error: unknown) => {
-      if (isRefusal(error)) throw explainUnusable(error, 'DATABASE_URL')
       const explained = explainUnusable(error, 'DATABASE_URL')
-      return explained instanceof ConfigError ? explained.message : 'the database does not answer'
+      if (needsOperator(error)) throw explained
+      return explained instanceof ConfigError ? explained.message : describeTrouble(error)
     })
     if (reason === null) return
     if (reason !== said) log.warn({ event: 'service.waiting', reason }, `waiting: ${reason}`)

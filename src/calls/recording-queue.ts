@@ -1,6 +1,9 @@
 import type { Knex } from 'knex'
+import pRetry from 'p-retry'
 import { fromKnex, PgBoss } from 'pg-boss'
-import { connectionSettings } from '../database/pool.ts'
+import { isDatabaseAway } from '../database/away.ts'
+import type { GuardedPool } from '../database/guarded-pool.ts'
+import { createGuardedPool } from '../database/pool.ts'
 import { jobsSchema } from '../database/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
@@ -43,9 +46,11 @@ const logIntervalMs = { error: 10_000, warning: 600_000 }
 /** Sends recording jobs. Of pg-boss's many timers it runs only the one that refreshes its knowledge of queues. */
 export class RecordingQueue implements RecordingSender {
   readonly #boss: PgBoss
+  readonly #pool: GuardedPool
 
   constructor(databaseUrl: string, schema: string, log: Logger) {
-    this.#boss = openBoss(databaseUrl, schema, log, 'send')
+    this.#pool = bossPool(databaseUrl, log, 'send')
+    this.#boss = openBoss(this.#pool, schema, log, 'send')
   }
 
   /**
@@ -63,15 +68,20 @@ export class RecordingQueue implements RecordingSender {
 
   async stop(): Promise<void> {
     await this.#boss.stop({ graceful: false })
+    await this.#pool.end()
   }
 }
 
+/** The connections of a pg-boss; end them once it has stopped. */
+export function bossPool(databaseUrl: string, log: Logger, purpose: 'send' | 'work'): GuardedPool {
+  return createGuardedPool(databaseUrl, `callbox queue (${purpose})`, { max: purpose === 'work' ? 4 : 2 }, log)
+}
+
 /** A pg-boss that never brings its process down: what it cannot do now is logged and done by its next timer. */
-export function openBoss(databaseUrl: string, schema: string, log: Logger, purpose: 'send' | 'work'): PgBoss {
+export function openBoss(pool: GuardedPool, schema: string, log: Logger, purpose: 'send' | 'work'): PgBoss {
   const boss = new PgBoss({
-    ...connectionSettings(databaseUrl, `callbox queue (${purpose})`),
+    db: { executeSql: (text, values) => pool.query(text, values) },
     schema: jobsSchema(schema),
-    max: purpose === 'work' ? 4 : 2,
     schedule: false,
     migrate: false,
     registerInstance: false,
@@ -94,10 +104,15 @@ export function openBoss(databaseUrl: string, schema: string, log: Logger, purpo
   return boss
 }
 
+/** A database that goes away meanwhile is waited for. */
 export async function startBoss(boss: PgBoss): Promise<void> {
-  await boss.start()
-  await boss.createQueue(recordingQueue, { ...queueSettings, policy: 'singleton' })
-  await boss.updateQueue(recordingQueue, queueSettings)
+  const start = async (): Promise<void> => {
+    await boss.start()
+    await boss.createQueue(recordingQueue, { ...queueSettings, policy: 'singleton' })
+    await boss.updateQueue(recordingQueue, queueSettings)
+  }
+  const shouldRetry = ({ error }: { error: Error }): boolean => isDatabaseAway(error)
+  await pRetry(start, { retries: Number.POSITIVE_INFINITY, minTimeout: 500, maxTimeout: 1_000, shouldRetry })
 }
 
 /** @param afterMs how long the job waits before it may run, by the database's clock. */

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from '../telemetry/logger.ts'
+import { codeOf } from './errors.ts'
+import { GuardedClient } from './guarded-client.ts'
 import { connectionSettings } from './pool.ts'
 import { hintChannel } from './schema.ts'
+import type { SettingsLevel } from './session-settings.ts'
 
 /** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
 const longestPayload = 7_900
 const heartbeatMs = 5_000
+/** A connection that leads to a server which is no longer the primary may live on; this ends it, in milliseconds. */
+const maxLifeMs = 30 * 60_000
 /** A slow database delays the next hints by no more than this, in milliseconds. */
 const longestRestMs = 20
 
@@ -65,7 +70,8 @@ export class HintListener {
   readonly #channel: string
   readonly #onHint: (routes: string[]) => void
   readonly #log: Logger
-  #client: pg.Client | null = null
+  readonly #settings: { level: SettingsLevel } = { level: 'all' }
+  #client: GuardedClient | null = null
   #timer: NodeJS.Timeout | null = null
   #stopped = false
 
@@ -88,7 +94,9 @@ export class HintListener {
   }
 
   async #connect(): Promise<void> {
-    const client = new pg.Client(connectionSettings(this.#url, 'callbox hints'))
+    const connectedMs = performance.now()
+    const settings = this.#settings
+    const client = new GuardedClient({ ...connectionSettings(this.#url, 'callbox hints'), settings })
     let lost = false
     const lose = (err?: unknown): void => {
       if (lost) return
@@ -104,20 +112,24 @@ export class HintListener {
     client.on('notification', (message) => this.#onHint((message.payload ?? '').split(',')))
     try {
       await client.connect()
+      await client.prove()
       await client.query(`listen "${this.#channel}"`)
       this.#client = client
       if (this.#stopped) return lose()
       this.#onHint([])
-      this.#heartbeat(client, lose)
+      this.#heartbeat(client, connectedMs, lose)
     } catch (error) {
+      // A pooler may not take all settings; the next one asks for fewer.
+      if (/^(08|0A|42)/.test(codeOf(error))) settings.level = 'tracked'
       lose(error)
     }
   }
 
   /** A half-open connection delivers nothing and reports nothing; only asking shows it. */
-  #heartbeat(client: pg.Client, lose: (err: unknown) => void): void {
+  #heartbeat(client: GuardedClient, connectedMs: number, lose: (err?: unknown) => void): void {
     this.#later(() => {
-      client.query('select').then(() => this.#client === client && this.#heartbeat(client, lose), lose)
+      if (performance.now() - connectedMs > maxLifeMs) return lose()
+      client.prove().then(() => this.#client === client && this.#heartbeat(client, connectedMs, lose), lose)
     }, heartbeatMs)
   }
 

@@ -23,8 +23,8 @@
  * When it is back, a dispatcher that nobody has buried goes on; a buried one joins again under a new id, with no slots.
  */
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
-import { connectionSettings } from '../database/pool.ts'
+import type pg from 'pg'
+import { createGuardedPool } from '../database/pool.ts'
 import { schemaOfConnections } from '../database/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DatabaseClock } from './database-clock.ts'
@@ -84,10 +84,8 @@ export class Lease {
   #wake: () => void = () => undefined
 
   constructor(url: string, schema: string, host: string, clock: DatabaseClock, events: LeaseEvents, log: Logger) {
-    const settings = { ...connectionSettings(url, 'callbox lease'), connectionTimeoutMillis: statementMs }
-    this.#pool = new pg.Pool({ ...settings, query_timeout: statementMs, max: 2 })
+    this.#pool = createGuardedPool(url, 'callbox lease', { max: 2, deadlineMs: statementMs, waitMs: statementMs }, null)
     this.#pool.on('connect', schemaOfConnections(schema))
-    this.#pool.on('error', () => undefined)
     this.#host = host
     this.#clock = clock
     this.#events = events

@@ -1,6 +1,7 @@
 import { fromKnex, type Job, type PgBoss } from 'pg-boss'
 import { z } from 'zod'
-import { openBoss, type RecordingJob, recordingQueue, sendJob, startBoss } from '../calls/recording-queue.ts'
+import { bossPool, openBoss, type RecordingJob, recordingQueue, sendJob, startBoss } from '../calls/recording-queue.ts'
+import type { GuardedPool } from '../database/guarded-pool.ts'
 import type { HintSender } from '../database/hints.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { backoffMs, givenUp, mayTryAgain, type PassingSetback, refusedWaitMs } from './backoff.ts'
@@ -42,6 +43,7 @@ export class RecordingWorker {
   readonly #parts: WorkerParts
   readonly #log: Logger
   readonly #pause: Pause
+  readonly #pool: GuardedPool
   readonly #boss: PgBoss
   readonly #stopping = new AbortController()
   readonly #aborting = new AbortController()
@@ -51,7 +53,8 @@ export class RecordingWorker {
     this.#parts = parts
     this.#log = parts.log
     this.#pause = pause
-    this.#boss = openBoss(parts.databaseUrl, parts.config.databaseSchema, parts.log, 'work')
+    this.#pool = bossPool(parts.databaseUrl, parts.log, 'work')
+    this.#boss = openBoss(this.#pool, parts.config.databaseSchema, parts.log, 'work')
   }
 
   /** @throws Error when the database is away or lacks pg-boss's schema. */
@@ -68,6 +71,7 @@ export class RecordingWorker {
     const timer = setTimeout(() => this.#aborting.abort(), drainMs)
     await this.#boss.stop({ graceful: true, timeout: drainMs + 5_000 })
     clearTimeout(timer)
+    await this.#pool.end()
   }
 
   async ready(): Promise<string | null> {

@@ -1,0 +1,52 @@
+import type { Knex } from 'knex'
+import { codeOf, sessionFaults } from './errors.ts'
+import { poolOf } from './knex.ts'
+import { missingMigrations } from './schema-version.ts'
+import { describeTrouble } from './unusable.ts'
+
+/** How long `/readyz` waits for the database, in milliseconds. */
+const maxAnswerMs = 4_000
+/** A pool that is exhausted and has answered within this time is only busy, in milliseconds. */
+const busyMs = 5_000
+
+/**
+ * Asks by the connections that the work uses whether the database can be written to and has the schema of this version.
+ * Those who ask while an answer is on its way share it.
+ */
+export class DatabaseReadiness {
+  readonly #knex: Knex
+  #asking: Promise<string | null> | null = null
+
+  constructor(knex: Knex) {
+    this.#knex = knex
+  }
+
+  /** What is wrong, in one line without names and addresses; `null`: nothing. */
+  check(): Promise<string | null> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null
+    })
+    return this.#asking
+  }
+
+  async #ask(): Promise<string | null> {
+    const late = Promise.withResolvers<string>()
+    const timer = setTimeout(
+      () => late.resolve(`the database does not answer within ${maxAnswerMs / 1000} s`),
+      maxAnswerMs,
+    )
+    try {
+      return await Promise.race([late.promise, this.#missing()])
+    } catch (error) {
+      const isBusy = codeOf(error) === sessionFaults.poolFull && poolOf(this.#knex).answeredWithin(busyMs)
+      return isBusy ? null : describeTrouble(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #missing(): Promise<string | null> {
+    await poolOf(this.#knex).probe()
+    return await missingMigrations(this.#knex)
+  }
+}
