@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
 import { openDatabase } from './database/open.ts'
-import { explainUnusable } from './database/unusable.ts'
+import { explainMigration } from './database/unusable.ts'
 import { startService } from './service.ts'
 import { sayWhatIsMissing } from './start-report.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -79,8 +79,9 @@ async function runMigrate(): Promise<void> {
     return
   }
   const { migrate } = await import('./database/migrate.ts')
-  const applied = await migrate(url, config.databaseSchema).catch((error: unknown) => {
-    throw explainUnusable(error, config.databaseDirectUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL')
+  const say = (line: string) => process.stderr.write(`${line}\n`)
+  const applied = await migrate(url, config.databaseSchema, say).catch((error: unknown) => {
+    throw explainMigration(error, config.databaseDirectUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL')
   })
   process.stdout.write(
     applied.length === 0 ? 'nothing to do: the schema is current\n' : `applied ${applied.join(', ')}\n`,

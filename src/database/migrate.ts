@@ -1,12 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { PgBoss } from 'pg-boss'
 import { ConfigError } from '../config.ts'
 import { createKnex } from './knex.ts'
+import { createGuardedPool } from './pool.ts'
 import { jobsSchema } from './schema.ts'
 import { migrationsDirectory, migrationsTable, unknownMigrations } from './schema-version.ts'
 
 /** The first key of the lock; the second is of the schema, so that each Callbox of a database waits for its own alone. */
 const migrationLock = 7_000_001
+
+/** How often the lock is asked for while another migration has it, in milliseconds. */
+const lockPollMs = 500
 
 /**
  * Brings the schema to what this version knows, pg-boss's included; one process at a time, others wait.
@@ -14,11 +19,18 @@ const migrationLock = 7_000_001
  * The lock is held by an open transaction on a connection of its own: it also works through PgBouncer in transaction
  * mode, and a `kill -9` frees it. knex's own lock is a row that a `kill -9` leaves behind, so it is cleared first.
  *
+ * Statements take as long as they take, and so does the wait for the lock.
+ *
+ * @param say told in words when it waits.
  * @returns the names of the migrations that were applied.
  * @throws {ConfigError} for a database of another version.
  */
-export async function migrate(url: string, schema: string): Promise<string[]> {
-  const knex = createKnex(url, schema, 'callbox migrate', 3)
+export async function migrate(
+  url: string,
+  schema: string,
+  say: (line: string) => void = () => undefined,
+): Promise<string[]> {
+  const knex = createKnex(url, schema, 'callbox migrate', 3, { deadlineMs: 0 })
   const migrations = {
     directory: migrationsDirectory,
     loadExtensions: ['.ts'],
@@ -27,7 +39,7 @@ export async function migrate(url: string, schema: string): Promise<string[]> {
   }
   try {
     return await knex.transaction(async (lock) => {
-      await lock.raw('select pg_advisory_xact_lock(?, hashtext(?))', [migrationLock, schema]).timeout(600_000)
+      await takeLock(lock, schema, say)
       await refuseUnknown(knex)
       await createSchema(knex, schema)
       await createSchema(knex, jobsSchema(schema))
@@ -38,6 +50,19 @@ export async function migrate(url: string, schema: string): Promise<string[]> {
     })
   } finally {
     await knex.destroy()
+  }
+}
+
+/** Asks again and again, so that a connection that has been lost meanwhile is noticed. */
+async function takeLock(trx: Knex.Transaction, schema: string, say: (line: string) => void): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
+      'select pg_try_advisory_xact_lock(?, hashtext(?)) as taken',
+      [migrationLock, schema],
+    )
+    if (rows[0]?.taken === true) return
+    if (tries === 0) say('waiting: another callbox migrate is at work on this database')
+    await sleep(lockPollMs)
   }
 }
 
@@ -60,16 +85,20 @@ async function createSchema(knex: Knex, schema: string): Promise<void> {
 }
 
 async function installQueue(url: string, schema: string): Promise<void> {
+  const pool = createGuardedPool(url, 'callbox migrate', { max: 2, deadlineMs: 0 }, null)
   const boss = new PgBoss({
-    connectionString: url,
+    db: { executeSql: (text, values) => pool.query(text, values) },
     schema,
     createSchema: false,
-    max: 2,
     supervise: false,
     schedule: false,
     registerInstance: false,
   })
   boss.on('error', () => undefined)
-  await boss.start()
-  await boss.stop({ graceful: false })
+  try {
+    await boss.start()
+  } finally {
+    await boss.stop({ graceful: false })
+    await pool.end()
+  }
 }
