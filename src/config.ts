@@ -133,13 +133,13 @@ class Reader {
   }
 
   /** An empty value counts as unset: compose files and service managers pass those. */
-  optional<T>(name: string, schema: z.ZodType<T>, takes: string, secret = false): T | null {
+  optional<T>(name: string, schema: z.ZodType<T>, expected: string, secret = false): T | null {
     const text = this.env[name]?.trim()
     if (text === undefined || text === '') return null
     const parsed = schema.safeParse(text)
     if (parsed.success) return parsed.data
     const got = secret ? `a value of ${text.length} characters` : JSON.stringify(text)
-    throw new ConfigError(`${name}: got ${got}; takes ${takes}`)
+    throw new ConfigError(`${name}: got ${got}; expected ${expected}`)
   }
 }
 
@@ -218,9 +218,9 @@ export function readConfig(env: Environment): Config {
  */
 export function requireSecrets(config: Config, chosen: readonly Role[]): void {
   if (chosen.includes('api') && config.adminTokens.length === 0) {
-    throw new ConfigError(`ADMIN_TOKEN: got nothing; takes ${adminTokensTake}`)
+    throw new ConfigError(`ADMIN_TOKEN: got nothing; expected ${adminTokensTake}`)
   }
   if (config.secretsKey === null && (chosen.includes('api') || chosen.includes('dispatcher'))) {
-    throw new ConfigError('SECRETS_KEY: got nothing; takes 32 bytes in base64 (openssl rand -base64 32)')
+    throw new ConfigError('SECRETS_KEY: got nothing; expected 32 bytes in base64 (openssl rand -base64 32)')
   }
 }

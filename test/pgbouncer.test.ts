@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { migrate } from '../src/database/migrate.ts'
 import { PlannedStatement } from '../src/database/planned-statement.ts'
 import { type Receiver, startReceiver } from '../src/demo/receiver.ts'
 import { putBusiness } from './helpers/businesses.ts'
@@ -40,6 +41,42 @@ test.skipIf(!pgbouncerInstalled)('two dispatchers deliver through PgBouncer in t
     return rows.length === 0
   })
   expect(receiver.posts.map((post) => post.webhookId).sort()).toEqual([...ids].sort())
+})
+
+test.skipIf(!pgbouncerInstalled)('two Callboxes of one database deliver through the same PgBouncer', async () => {
+  const shared = await createTestDatabase()
+  await migrate(shared.url, 'other')
+  const pool = new pg.Pool({ connectionString: shared.url, max: 4, options: '-c search_path=other' })
+  onTestFinished(() => pool.end())
+  const bouncer = await startPgbouncer(shared.url)
+  onTestFinished(() => bouncer.stop())
+  const posted = new Map<string, string[]>()
+  for (const [schema, cell] of [
+    ['callbox', shared],
+    ['other', { pool }],
+  ] as const) {
+    const path = `/${schema}`
+    receiver.endpoint(path, await putBusiness(cell, '1', { inbound: `${receiver.url}${path}` }))
+    posted.set(
+      path,
+      await Promise.all(Array.from({ length: 50 }, (_, call) => enqueue(cell, '1', `CA-${schema}-${call}`))),
+    )
+    runDispatcher(bouncer.url, { WEBHOOK_TIMEOUT: '30s', DATABASE_SCHEMA: schema })
+  }
+  for (const [path, ids] of posted) {
+    await expect
+      .poll(
+        () =>
+          receiver.posts
+            .filter((post) => post.path === path && post.verified)
+            .map((post) => post.webhookId)
+            .sort(),
+        {
+          timeout: 60_000,
+        },
+      )
+      .toEqual(ids.sort())
+  }
 })
 
 test.skipIf(!pgbouncerInstalled)('a planned statement goes on without its plan, and no caller sees why', async () => {

@@ -49,7 +49,12 @@ export async function run(options: RunOptions): Promise<RunResult> {
   await using stack = new AsyncDisposableStack()
   const database = await ChaosDatabase.start()
   stack.defer(() => database.remove())
-  const pool = new pg.Pool({ connectionString: database.url, max: 3, query_timeout: 30_000 })
+  const pool = new pg.Pool({
+    connectionString: database.url,
+    max: 3,
+    query_timeout: 30_000,
+    options: '-c search_path=callbox',
+  })
   pool.on('error', () => undefined)
   stack.defer(() => pool.end())
   await watchOverwrites(pool)
@@ -151,7 +156,7 @@ async function watchOverwrites(pool: pg.Pool): Promise<void> {
     create table chaos_overwritten (id uuid not null);
     create function chaos_note_overwritten() returns trigger language plpgsql as
       $$ begin insert into chaos_overwritten values (old.id); return null; end $$;
-    create trigger chaos_overwritten after update on webhook_outbox
+    create trigger chaos_overwritten after update on callbox.webhook_outbox
       for each row when (old.status <> 'pending') execute function chaos_note_overwritten()`)
 }
 
