@@ -2,6 +2,8 @@
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
 import { openDatabase } from './database/open.ts'
 import { explainMigration } from './database/unusable.ts'
+import { explainUnusable } from './database/unusable.ts'
+import { allowSlowHandshakes } from './lib/outbound-connections.ts'
 import { startService } from './service.ts'
 import { sayWhatIsMissing } from './start-report.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -11,6 +13,8 @@ callbox migrate                             bring the schema of DATABASE_URL to 
 callbox reseal                              encrypt all secrets anew, from SECRETS_KEY_PREVIOUS to SECRETS_KEY
 callbox demo [--keep]                       play a few calls on the embedded database
 `
+
+allowSlowHandshakes()
 
 const [command, ...words] = process.argv.slice(2)
 

@@ -1,0 +1,172 @@
+import type { LookupAddress } from 'node:dns'
+import { LookupWorker } from './lookup-worker.ts'
+
+export interface LookupQuestion {
+  id: number
+  name: string
+}
+
+export interface LookupAnswer {
+  id: number
+  /** `null`: found. */
+  code: string | null
+  addresses: LookupAddress[]
+}
+
+export interface Lookup {
+  readonly name: string
+  readonly begunMs: number
+  /** It ran in a process that ended; that is repeated once. */
+  repeated: boolean
+  /** Answered or given up. */
+  over: boolean
+  settle(error: Error | null, addresses: LookupAddress[]): void
+}
+
+const maxProcesses = 4
+/**
+ * How long a caller waits, in milliseconds. glibc's resolver tries two dead servers for 20 s before it reports an error,
+ * and finds a name by the second one after 5 s.
+ */
+const deadlineMs = 30_000
+/** A name whose last lookup took longer is slow, and waits behind the others when places are scarce. */
+const slowMs = 1_000
+const maxSlowNames = 10_000
+const maxSlowPlaces = (maxProcesses * LookupWorker.places * 3) / 4
+
+/**
+ * Looks names up by getaddrinfo, so that `/etc/hosts`, `search`, `ndots` and everything else in nsswitch.conf apply as
+ * they do to any other program. getaddrinfo holds a thread until a server that does not answer is given up, and tenants
+ * choose such servers; so it runs in processes of its own, each with a thread pool of its own. The threads of this
+ * process, which look up our database and read files, are not used.
+ *
+ * A process is started when all places of the others are taken, up to four. Names that were slow before may take three
+ * quarters of all places; so a name that was not always finds one.
+ */
+export class SystemLookup {
+  readonly #workers = new Set<LookupWorker>()
+  readonly #waiting: Lookup[] = []
+  readonly #waitingSlow: Lookup[] = []
+  readonly #slowNames = new Set<string>()
+  #closed = false
+
+  /**
+   * All addresses, in getaddrinfo's order; at least one.
+   *
+   * @throws Error with a code: ENOTFOUND, EAI_AGAIN, or another one of getaddrinfo.
+   */
+  lookup(name: string): Promise<LookupAddress[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<LookupAddress[]>()
+    const lookup: Lookup = {
+      name,
+      begunMs: performance.now(),
+      repeated: false,
+      over: false,
+      settle: (error, addresses) => {
+        if (lookup.over) return
+        lookup.over = true
+        clearTimeout(timer)
+        this.#remember(name, performance.now() - lookup.begunMs)
+        if (error) reject(error)
+        else resolve(addresses)
+      },
+    }
+    const timer = setTimeout(() => {
+      lookup.settle(failure('EAI_AGAIN', `the name was not resolved within ${deadlineMs} ms`), [])
+      this.#retireOverdue()
+      this.#fill()
+    }, deadlineMs)
+    timer.unref()
+    this.#queueFor(name).push(lookup)
+    this.#fill()
+    return promise
+  }
+
+  /** Ends the processes. Lookups under way fail. */
+  close(): void {
+    this.#closed = true
+    this.#fill()
+    for (const worker of this.#workers) worker.end()
+  }
+
+  #queueFor(name: string): Lookup[] {
+    return this.#slowNames.has(name) ? this.#waitingSlow : this.#waiting
+  }
+
+  #remember(name: string, tookMs: number): void {
+    this.#slowNames.delete(name)
+    if (tookMs < slowMs) return
+    if (this.#slowNames.size >= maxSlowNames) this.#slowNames.clear()
+    this.#slowNames.add(name)
+  }
+
+  #fill(): void {
+    for (let lookup = this.#next(); lookup !== null; lookup = this.#next()) {
+      if (this.#closed) lookup.settle(failure('EAI_AGAIN', 'the process is stopping'), [])
+      else if (!lookup.over) {
+        const worker = this.#freeWorker()
+        if (worker === null) {
+          this.#queueFor(lookup.name).unshift(lookup)
+          return
+        }
+        worker.start(lookup, this.#slowNames.has(lookup.name))
+      }
+    }
+  }
+
+  #next(): Lookup | null {
+    const fresh = this.#waiting.shift()
+    if (fresh) return fresh
+    if (this.#waitingSlow.length === 0) return null
+    const slow = [...this.#workers].reduce((sum, worker) => sum + worker.slowCount, 0)
+    const isAllowed = this.#closed || slow < maxSlowPlaces
+    return (isAllowed && this.#waitingSlow.shift()) || null
+  }
+
+  #serving(): LookupWorker[] {
+    return [...this.#workers].filter((worker) => !worker.retired)
+  }
+
+  #freeWorker(): LookupWorker | null {
+    const serving = this.#serving()
+    const free = serving.find((worker) => worker.isFree)
+    if (free) return free
+    return serving.length < maxProcesses ? this.#newWorker() : null
+  }
+
+  #newWorker(): LookupWorker {
+    const worker = new LookupWorker({
+      answered: (lookup, { code, addresses }) => {
+        const known = code ?? (addresses.length === 0 ? 'ENOTFOUND' : null)
+        lookup.settle(known === null ? null : failure(known, `getaddrinfo ${known} ${lookup.name}`), addresses)
+        this.#endIdle()
+        this.#fill()
+      },
+      ended: (lost) => {
+        this.#workers.delete(worker)
+        for (const lookup of lost) {
+          if (lookup.repeated) lookup.settle(failure('EAI_AGAIN', 'the process that looks names up has ended'), [])
+          lookup.repeated = true
+          if (!lookup.over) this.#queueFor(lookup.name).unshift(lookup)
+        }
+        this.#fill()
+      },
+    })
+    this.#workers.add(worker)
+    return worker
+  }
+
+  /** A thread that hangs for so long is not waited for: its process ends when nothing else waits for it. */
+  #retireOverdue(): void {
+    for (const worker of this.#workers) worker.retireIfOverdue()
+  }
+
+  #endIdle(): void {
+    const [_kept, ...others] = this.#serving()
+    for (const worker of others) if (worker.isIdle) worker.end()
+  }
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code })
+}
