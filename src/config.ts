@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { defaultSchema } from './database/schema.ts'
+import { nat64PrefixBits, parseNat64Prefix } from './lib/embedded-ipv4.ts'
 
 export const roles = ['api', 'worker', 'dispatcher'] as const
 export type Role = (typeof roles)[number]
@@ -48,6 +49,8 @@ export interface Config {
     retryScheduleMs: number[]
     timeoutMs: number
     allowedNetworks: string[]
+    /** CIDRs below which a NAT64 translator of the operator's puts IPv4 addresses. */
+    nat64Prefixes: string[]
     proxyUrl: string | null
   }
   dispatcherConcurrency: number
@@ -100,6 +103,13 @@ const network = z.string().refine((text) => {
   const [address = '', bits = '', ...rest] = text.split('/')
   const family = isIP(address)
   return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+})
+
+const nat64Prefix = z.string().refine((text) => {
+  if (!network.safeParse(text).success || !text.includes(':')) return false
+  const { prefix, bits } = parseNat64Prefix(text)
+  const bytes = prefix.toByteArray()
+  return nat64PrefixBits.includes(bits) && bytes[8] === 0 && bytes.slice(bits / 8).every((byte) => byte === 0)
 })
 
 const adminTokens = list.pipe(
@@ -195,6 +205,12 @@ export function readConfig(env: Environment): Config {
           'WEBHOOK_ALLOWED_NETWORKS',
           list.pipe(z.array(network)),
           'networks joined by commas, such as 10.0.0.0/8,fd00::/8',
+        ) ?? [],
+      nat64Prefixes:
+        read.optional(
+          'WEBHOOK_NAT64_PREFIXES',
+          list.pipe(z.array(nat64Prefix)),
+          'IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits joined by commas, such as 2001:db8:64::/96',
         ) ?? [],
       proxyUrl: read.optional('WEBHOOK_PROXY_URL', httpUrl, 'an http or https address', true),
     },

@@ -22,7 +22,7 @@ import {
   v6In,
   v6Text,
 } from './helpers/addresses.ts'
-import { startDnsServer } from './helpers/dns-server.ts'
+import { dnsLookup, startDnsServer } from './helpers/dns-server.ts'
 import { startRawEndpoint } from './helpers/raw-endpoint.ts'
 
 const names = await startDnsServer()
@@ -59,7 +59,12 @@ afterAll(() => {
 })
 
 function posterThatMay(...networks: string[]): Poster {
-  return new Poster(new AddressGuard(networks, new NameResolver([names.address])), 2_000, null, () => null)
+  return new Poster(
+    new AddressGuard({ allowedNetworks: networks }, new NameResolver(dnsLookup(names))),
+    2_000,
+    null,
+    () => null,
+  )
 }
 const strict = posterThatMay()
 const toLoopback = posterThatMay('127.0.0.1/32')
@@ -68,7 +73,7 @@ afterAll(() => Promise.all([strict.close(), toLoopback.close()]))
 const post = (poster: Poster, url: string, headers: string[] = []): Promise<PostResult> =>
   poster.post({ url, headers, body: Buffer.from('{}') })
 
-const guard = new AddressGuard([])
+const guard = new AddressGuard({ allowedNetworks: [] })
 
 describe('the addresses', () => {
   test.each(forbiddenV4)('none of %s is permitted, mapped neither', (network) => {
@@ -126,14 +131,14 @@ describe('the addresses', () => {
     fc.assert(
       fc.property(networks, v4In('10.0.0.0/8'), ([base, bits], octets) => {
         const network = `${base.join('.')}/${bits}`
-        const chosen = new AddressGuard([network])
+        const chosen = new AddressGuard({ allowedNetworks: [network] })
         const inside = isInV4(network, octets)
         expect(chosen.permits(base.join('.'))).toBe(true)
         expect(chosen.permits(octets.join('.'))).toBe(inside)
         expect(chosen.permits(`::ffff:${octets.join('.')}`)).toBe(inside)
       }),
     )
-    const chosen = new AddressGuard(['fd00:1::/32', '10.1.0.0/16'])
+    const chosen = new AddressGuard({ allowedNetworks: ['fd00:1::/32', '10.1.0.0/16'] })
     expect(['fd00:1::5', 'fd00:2::5', '10.1.2.3', '10.2.0.1', '::1'].map((text) => chosen.permits(text))).toEqual([
       true,
       false,
@@ -212,7 +217,7 @@ describe('the real path', () => {
     },
   )
 
-  test('a name of public and private addresses, in any order', async () => {
+  test('a name of permitted and forbidden addresses, in any order: only the permitted one is used', async () => {
     const forbidden = fc.oneof(
       fc
         .constantFrom(...forbiddenV4)
@@ -222,17 +227,26 @@ describe('the real path', () => {
         .constantFrom(...forbiddenV6)
         .chain(v6In)
         .map(v6Text),
-      fc.constantFrom('127.0.0.1', '::1', '::ffff:7f00:1'),
+      fc.constantFrom('127.0.0.2', '::1', '::ffff:7f00:2'),
     )
     const lists = fc
-      .tuple(forbidden, fc.shuffledSubarray(['1.1.1.1', '8.8.8.8', '2606:4700::1111'], { minLength: 1 }))
-      .chain(([bad, good]) => fc.shuffledSubarray([bad, ...good], { minLength: good.length + 1 }))
+      .uniqueArray(forbidden, { minLength: 1, maxLength: 4 })
+      .map((list) => list.filter((address) => address !== '127.0.0.1' && address !== '::ffff:7f00:1'))
+      .chain((bad) => fc.shuffledSubarray(['127.0.0.1', ...bad], { minLength: bad.length + 1 }))
+    answer = (_request, response) => void response.writeHead(200, { connection: 'close' }).end()
     await fc.assert(
       fc.asyncProperty(lists, async (list) => {
+        seen.length = 0
         names.answers.set('mixed.example', [list])
-        await isRefused(`http://mixed.example:${port}/`)
+        expect(await post(toLoopback, `http://mixed.example:${port}/`)).toMatchObject({ result: 'ok' })
+        expect(seen.map(({ host }) => host)).toEqual(['127.0.0.1'])
       }),
     )
+  })
+
+  test('a name of forbidden addresses alone', async () => {
+    names.answers.set('inside.example', [['127.0.0.2', '10.0.0.1', '::1', '64:ff9b::7f00:1']])
+    await isRefused(`http://inside.example:${port}/`)
   })
 
   test('one lookup a connection, and each connection its own check', async () => {

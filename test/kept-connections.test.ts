@@ -98,7 +98,7 @@ test('a POST that wants a new connection gets one, and leaves none behind', asyn
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
   }
   const endpoint = await startRawEndpoint(new Map([['/', answer]]))
-  const poster = new Poster(new AddressGuard(['127.0.0.1/32']), 2_000, null, () => null)
+  const poster = new Poster(new AddressGuard({ allowedNetworks: ['127.0.0.1/32'] }), 2_000, null, () => null)
   onTestFinished(async () => {
     await poster.close()
     await endpoint.close()

@@ -33,7 +33,7 @@ export class Sender {
   constructor(parts: SenderParts) {
     const { config, clock } = parts
     this.#parts = parts
-    const guard = new AddressGuard(config.allowedNetworks)
+    const guard = new AddressGuard(config)
     const readRetryAfter = (value: string | null) => parseRetryAfter(value, clock.now())
     this.#poster = new Poster(guard, config.timeoutMs, config.proxyUrl, readRetryAfter)
   }

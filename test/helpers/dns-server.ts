@@ -1,6 +1,9 @@
 import { createSocket } from 'node:dgram'
+import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
+import type { NameLookup } from '../../src/dispatcher/resolve-name.ts'
+import { SystemLookup } from '../../src/dispatcher/sending/system-lookup.ts'
 import { groupsOf } from './addresses.ts'
 
 export interface DnsServer {
@@ -60,6 +63,26 @@ export async function startDnsServer(): Promise<DnsServer> {
     questions,
     address: `127.0.0.1:${socket.address().port}`,
     close: () => void socket.close(),
+  }
+}
+
+/** Asks this server, the A record first; names without a dot are the system's. `names.test.ts` has getaddrinfo itself. */
+export function dnsLookup(server: DnsServer): NameLookup {
+  const system = new SystemLookup()
+  const resolver = new Resolver()
+  resolver.setServers([server.address])
+  return {
+    async lookup(name) {
+      if (!name.includes('.')) return system.lookup(name)
+      const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
+      const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+      if (addresses.length > 0) return addresses.map((address) => ({ address, family: isIPv4(address) ? 4 : 6 }))
+      throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' })
+    },
+    close() {
+      system.close()
+      resolver.cancel()
+    },
   }
 }
 
