@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { errors } from 'undici'
 import { BlockedAddressError } from './address-guard.ts'
 
@@ -50,7 +51,7 @@ export function isKeptConnectionClosed(error: unknown): boolean {
   return closed && (error.socket?.bytesRead ?? 0) > 0
 }
 
-const longestMessage = 300
+const maxMessageLength = 300
 
 /**
  * The error's words as they are stored: bounded, and without what PostgreSQL's text cannot hold.
@@ -58,13 +59,23 @@ const longestMessage = 300
  * @param proxied a proxy is between: only to it is connected, and only its name is looked up.
  */
 export function errorText(error: unknown, proxied: boolean): string {
-  const words = wordsOf(error instanceof AggregateError ? error.errors[0] : error)
+  const words = wordsOf(error)
   const isOfProxy = proxied && ['connect', 'dns'].includes(classifyError(error))
-  return (isOfProxy ? `the proxy: ${words}` : words).replaceAll('\0', '').toWellFormed().slice(0, longestMessage)
+  return (isOfProxy ? `the proxy: ${words}` : words).replaceAll('\0', '').toWellFormed().slice(0, maxMessageLength)
 }
+
+const reasonsIn = (cause: unknown): string => (cause instanceof Error ? `: ${wordsOf(cause)}` : '')
+
+const hostAndPort = (address: string, port: number | undefined): string =>
+  `${isIPv6(address) ? `[${address}]` : address}:${port}`
 
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  // undici's own words name the limit of the whole attempt, though each address has a limit of its own.
+  if (error instanceof errors.ConnectTimeoutError) return `no connection${reasonsIn(error.cause)}`
+  if (error instanceof AggregateError) return error.errors.map(wordsOf).join('; ')
+  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
+  if (code === 'ETIMEDOUT' && address !== undefined) return `no answer from ${hostAndPort(address, port)}`
   // OpenSSL's own sentence is among its numbers, routines and source files.
   if ('reason' in error && 'library' in error && typeof error.reason === 'string') return error.reason
   const [, status] = proxyRefusal.exec(error.message) ?? []

@@ -1,6 +1,7 @@
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import type { AddressGuard } from './address-guard.ts'
 import { classifyError, errorText, isKeptConnectionClosed, type TransportFailure } from './classify-error.ts'
+import { createProxyAgent } from './sending/proxy-agent.ts'
 
 export interface PostResult {
   result: 'ok' | 'http_error' | TransportFailure
@@ -24,10 +25,14 @@ export interface PostRequest {
 const excerptBytes = 2_048
 /** Past this the answer is not read on: its status has said all that matters. */
 const answerBytes = 65_536
-/** Whatever `NODE_TLS_REJECT_UNAUTHORIZED` says. */
-const verified = { rejectUnauthorized: true }
 /** URLs whose parts are remembered. */
-const mostTargets = 10_000
+const maxTargets = 10_000
+
+interface Target {
+  origin: string
+  hostname: string
+  path: string
+}
 
 /**
  * Sends POSTs over connections that are kept alive. No proxy variable of the environment is looked at, no redirect is
@@ -37,7 +42,8 @@ export class Poster {
   readonly #agent: Dispatcher
   /** Makes a connection for each POST. */
   readonly #newConnections: Dispatcher
-  readonly #targets = new Map<string, { origin: string; path: string }>()
+  readonly #targets = new Map<string, Target>()
+  readonly #guard: AddressGuard
   readonly #timeoutMs: number
   readonly #readRetryAfter: (value: string | null) => number | null
   readonly #proxied: boolean
@@ -53,6 +59,7 @@ export class Poster {
     proxyUrl: string | null,
     readRetryAfter: (value: string | null) => number | null,
   ) {
+    this.#guard = guard
     this.#timeoutMs = timeoutMs
     this.#readRetryAfter = readRetryAfter
     this.#proxied = proxyUrl !== null
@@ -66,10 +73,7 @@ export class Poster {
     const agentOf = (pipelining: number): Dispatcher =>
       proxyUrl === null
         ? new Agent({ ...options, pipelining, connect: guard.connector(timeoutMs) })
-        : new ProxyAgent({
-            ...{ ...options, pipelining, uri: proxyUrl, proxyTunnel: true },
-            ...{ requestTls: verified, proxyTls: verified },
-          })
+        : createProxyAgent(proxyUrl, { ...options, pipelining }, timeoutMs)
     this.#agent = agentOf(1)
     // With 0, undici keeps no connection alive.
     this.#newConnections = agentOf(0)
@@ -78,9 +82,22 @@ export class Poster {
   /** Never rejects: an attempt that fails is a result. @param newConnection none that was kept is good enough. */
   post(request: PostRequest, newConnection = false): Promise<PostResult> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(this.#timeoutMs, this.#readRetryAfter, this.#proxied, resolve)
+      let hostname = ''
+      const reasonWithoutConnection = (): string => {
+        if (this.#proxied) return 'no connection through the proxy'
+        return this.#guard.isResolving(hostname) ? 'the name was not resolved' : 'no connection'
+      }
+      const exchange = new Exchange(
+        this.#timeoutMs,
+        this.#readRetryAfter,
+        this.#proxied,
+        reasonWithoutConnection,
+        resolve,
+      )
       try {
-        const { origin, path } = this.#target(request.url)
+        const target = this.#target(request.url)
+        const { origin, path } = target
+        hostname = target.hostname
         const { headers, body } = request
         const agent = newConnection ? this.#newConnections : this.#agent
         agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange)
@@ -91,12 +108,12 @@ export class Poster {
   }
 
   /** Tenants have few URLs and many deliveries, and parsing a URL costs as much as signing a delivery. */
-  #target(url: string): { origin: string; path: string } {
+  #target(url: string): Target {
     let target = this.#targets.get(url)
     if (target === undefined) {
-      const { origin, pathname, search } = new URL(url)
-      target = { origin, path: pathname + search }
-      if (this.#targets.size >= mostTargets) this.#targets.clear()
+      const { origin, hostname, pathname, search } = new URL(url)
+      target = { origin, hostname, path: pathname + search }
+      if (this.#targets.size >= maxTargets) this.#targets.clear()
       this.#targets.set(url, target)
     }
     return target
@@ -104,6 +121,7 @@ export class Poster {
 
   async close(): Promise<void> {
     await Promise.all([this.#agent.destroy(), this.#newConnections.destroy()])
+    this.#guard.close()
   }
 }
 
@@ -112,6 +130,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #timer: NodeJS.Timeout
   readonly #readRetryAfter: (value: string | null) => number | null
   readonly #proxied: boolean
+  /** What was not reached in time, of an exchange that has no connection yet. */
+  readonly #reasonWithoutConnection: () => string
   readonly #resolve: (result: PostResult) => void
   #controller: Dispatcher.DispatchController | null = null
   #over = false
@@ -125,10 +145,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     timeoutMs: number,
     readRetryAfter: (value: string | null) => number | null,
     proxied: boolean,
+    reasonWithoutConnection: () => string,
     resolve: (result: PostResult) => void,
   ) {
     this.#readRetryAfter = readRetryAfter
     this.#proxied = proxied
+    this.#reasonWithoutConnection = reasonWithoutConnection
     this.#resolve = resolve
     // After a turn of the event loop: a process that was stopped reads what has come meanwhile before it judges.
     this.#timer = setTimeout(() => setImmediate(() => this.#giveUp(timeoutMs)), timeoutMs)
@@ -191,7 +213,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #giveUp(timeoutMs: number): void {
     if (this.#over) return
-    this.#end('timeout', `no complete answer within ${timeoutMs} ms`)
+    const reason = this.#controller ? 'no complete answer' : this.#reasonWithoutConnection()
+    this.#end('timeout', `${reason} within ${timeoutMs} ms`)
     this.#abort()
   }
 
