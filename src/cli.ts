@@ -2,7 +2,6 @@
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
 import { openDatabase } from './database/open.ts'
 import { explainMigration } from './database/unusable.ts'
-import { explainUnusable } from './database/unusable.ts'
 import { allowSlowHandshakes } from './lib/outbound-connections.ts'
 import { startService } from './service.ts'
 import { sayWhatIsMissing } from './start-report.ts'

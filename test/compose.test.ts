@@ -62,8 +62,8 @@ test('three dispatchers, with time to end what is in flight', () => {
 })
 
 test('.env.example names every variable that the file takes, and no other', () => {
-  const taken = [...text.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name)
-  const named = [...readFileSync(pathOf('.env.example'), 'utf8').matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name)
+  const taken = [...text.matchAll(/\$\{([A-Z0-9_]+)/g)].map(([, name]) => name)
+  const named = [...readFileSync(pathOf('.env.example'), 'utf8').matchAll(/^#?([A-Z0-9_]+)=/gm)].map(([, name]) => name)
   expect(new Set(named)).toEqual(new Set(taken))
 })
 
