@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 
 /**
- * Calls, what the platform says about them, the committed results of each pipeline step, and until when the model
- * service is left alone.
+ * Calls, their recordings, what the platform says about them, the committed results of each pipeline step, and until
+ * when the model service is left alone.
  * `call_details` is keyed by CallSid alone: the platform may name a call before Twilio has told us whose it is.
  */
 export async function up(knex: Knex): Promise<void> {
@@ -20,24 +20,43 @@ export async function up(knex: Knex): Promise<void> {
       started_at             timestamptz,
       ended_at               timestamptz,
       duration_sec           integer,
-      recording_sid          text,
-      recording_url          text,
-      recording_started_at   timestamptz,
-      recording_duration_sec integer,
-      recorded_at            timestamptz,
       transcript             text,
       summary                text,
       city                   text,
       service_category       text,
       completed_at           timestamptz,
       failed_at              timestamptz,
+      revision               integer not null default 0,
       created_at             timestamptz not null default clock_timestamp(),
       primary key (business_id, call_sid)
     );
+    comment on column callbox.calls.revision is
+      'counted up when the pipeline gets something new to work from: a recording, or an order to process the call again';
     create index calls_by_sid on callbox.calls (call_sid);
     create index calls_by_age on callbox.calls (created_at, call_sid);
     create index calls_with_text on callbox.calls (completed_at) where transcript is not null;
     create index calls_not_completed on callbox.calls (state, created_at, call_sid) where state <> 'completed';
+
+    create table callbox.call_recordings (
+      business_id    bigint not null,
+      call_sid       text not null,
+      recording_sid  text not null,
+      state          text not null check (state in ('waiting', 'transcribed', 'unusable')),
+      error          text,
+      url            text,
+      source         text not null default '',
+      channels       integer,
+      started_at     timestamptz,
+      duration_sec   integer,
+      received_at    timestamptz not null default clock_timestamp(),
+      bytes          integer,
+      transcript     text,
+      transcribed_at timestamptz,
+      primary key (business_id, call_sid, recording_sid)
+    );
+    comment on column callbox.call_recordings.url is 'where it is fetched from; null: Twilio says that it has none';
+    comment on column callbox.call_recordings.bytes is 'of the audio; null: not fetched yet';
+    create index call_recordings_with_text on callbox.call_recordings (transcribed_at) where transcript is not null;
 
     create table callbox.call_details (
       call_sid      text primary key,
@@ -57,8 +76,10 @@ export async function up(knex: Knex): Promise<void> {
       finished_at timestamptz,
       error       text,
       result      json,
+      revision    integer not null default 0,
       primary key (business_id, call_sid, step)
     );
+    comment on column callbox.call_steps.revision is 'of the call that the step worked from: what an earlier one found is out of date';
     create index call_steps_with_result on callbox.call_steps (finished_at) where result is not null;
 
     create table callbox.model_service_holds (
@@ -72,5 +93,7 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('drop table callbox.model_service_holds, callbox.call_steps, callbox.call_details, callbox.calls')
+  await knex.raw(
+    'drop table callbox.model_service_holds, callbox.call_steps, callbox.call_details, callbox.call_recordings, callbox.calls',
+  )
 }

@@ -35,7 +35,13 @@ export interface Config {
   secretsKey: Buffer | null
   /** The key before it, while `callbox reseal` has not ended; `null`: not given. */
   secretsKeyPrevious: Buffer | null
-  twilio: { accountSid: string | null; authTokens: string[]; apiUrl: string }
+  twilio: {
+    accountSid: string | null
+    authTokens: string[]
+    apiUrl: string
+    /** Hosts besides that of `apiUrl` that recordings may be fetched from, without credentials: `name` or `name:port`. */
+    recordingHosts: string[]
+  }
   openai: {
     apiKey: string | null
     baseUrl: string | null
@@ -112,6 +118,13 @@ const nat64Prefix = z.string().refine((text) => {
   return nat64PrefixBits.includes(bits) && bytes[8] === 0 && bytes.slice(bits / 8).every((byte) => byte === 0)
 })
 
+/** A host name or address, with or without a port, in the form that `URL` gives it. */
+const host = z
+  .string()
+  .regex(/^[^\s/@?#\\:*]+(:\d{1,5})?$|^\[[\da-f:.]+\](:\d{1,5})?$/i)
+  .transform((text) => `${URL.parse(`https://${text}`)?.hostname ?? ''}${text.match(/:\d+$/)?.[0] ?? ''}`)
+  .refine((text) => text !== '' && !text.startsWith(':'))
+
 const adminTokens = list.pipe(
   z
     .array(
@@ -185,6 +198,12 @@ export function readConfig(env: Environment): Config {
       ),
       authTokens: read.optional('TWILIO_AUTH_TOKEN', list.pipe(z.array(z.string()).min(1)), 'auth tokens', true) ?? [],
       apiUrl: read.optional('TWILIO_API_URL', httpUrl, 'an http or https address') ?? 'https://api.twilio.com',
+      recordingHosts:
+        read.optional(
+          'RECORDING_HOSTS',
+          list.pipe(z.array(host)),
+          'host names joined by commas, such as my-bucket.s3.amazonaws.com',
+        ) ?? [],
     },
     openai: {
       apiKey: read.optional('OPENAI_API_KEY', z.string(), 'a key', true),

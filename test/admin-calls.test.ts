@@ -41,8 +41,45 @@ describe('GET', () => {
     const times = { started_at: '2025-12-10T14:23:50.5Z', finished_at: '2025-12-10T14:23:51Z' }
     await step('CAdone', { step: 'transcript', attempts: 2, ...times, started_at: '2025-12-10T14:23:52Z' })
     await step('CAdone', { step: 'audio', attempts: 1, ...times, result: '{"secret":"result"}' })
+    const recording = { business_id: 10, call_sid: 'CAdone', received_at: '2025-12-10T14:23:50Z' }
+    await database.knex('callbox.call_recordings').insert([
+      { ...recording, recording_sid: 'RElate', state: 'waiting', url: 'http://secret/' },
+      {
+        ...{ ...recording, recording_sid: 'RE1', state: 'transcribed', source: 'DialVerb', channels: 2, bytes: 1 },
+        ...{ started_at: '2025-12-10T14:23:20Z', duration_sec: 24, transcript: 'a part' },
+      },
+      {
+        ...recording,
+        recording_sid: 'RE2',
+        state: 'unusable',
+        error: 'it is empty',
+        started_at: '2025-12-10T14:23:21Z',
+      },
+    ])
     const answer = await get('CAdone')
+    const noWords = { error: null, source: '', channels: null, duration_sec: null }
     expect(answer.json).toEqual({
+      recordings: [
+        {
+          ...{
+            recording_sid: 'RE1',
+            state: 'transcribed',
+            error: null,
+            source: 'DialVerb',
+            channels: 2,
+            duration_sec: 24,
+          },
+          ...{ started_at: '2025-12-10T14:23:20.000Z', received_at: '2025-12-10T14:23:50.000Z' },
+        },
+        {
+          ...{ ...noWords, recording_sid: 'RE2', state: 'unusable', error: 'it is empty' },
+          ...{ started_at: '2025-12-10T14:23:21.000Z', received_at: '2025-12-10T14:23:50.000Z' },
+        },
+        {
+          ...{ ...noWords, recording_sid: 'RElate', state: 'waiting' },
+          ...{ started_at: null, received_at: '2025-12-10T14:23:50.000Z' },
+        },
+      ],
       call_sid: 'CAdone',
       business_id: '10',
       direction: 'inbound',
@@ -220,8 +257,19 @@ describe('reprocess', () => {
     })
   })
 
+  test('queues a completed call too, whose details stay as they are', async () => {
+    await insertCall('CAagain', { state: 'completed', completed_at: '2025-01-01T00:00:00Z' })
+    const answer = await api.send('POST', '/admin/calls/CAagain/reprocess')
+    expect(answer.status).toBe(202)
+    expect(answer.json).toMatchObject({ state: 'queued', completed_at: '2025-01-01T00:00:00.000Z' })
+    expect((await patch('CAagain', { lead_id: '1' })).status).toBe(409)
+  })
+
   test('no other call, and no call that is not there', async () => {
-    expect((await api.send('POST', '/admin/calls/CAdone/reprocess')).status).toBe(409)
+    for (const state of ['open', 'queued', 'processing']) {
+      await insertCall(`CAnot${state}`, { state })
+      expect((await api.send('POST', `/admin/calls/CAnot${state}/reprocess`)).status).toBe(409)
+    }
     expect((await api.send('POST', '/admin/calls/CAnone/reprocess')).status).toBe(404)
   })
 })

@@ -18,7 +18,6 @@ async function callToComplete(columns: Record<string, unknown> = {}) {
     business_id: 10,
     call_sid: job.callSid,
     state: 'processing',
-    recorded_at: new Date(),
     ...columns,
   })
   const step = { business_id: 10, call_sid: job.callSid, attempts: 1 }
@@ -42,7 +41,7 @@ describe('the transaction that completes a call', () => {
   test('leaves neither results nor an outbox row when it fails after any of its statements', async () => {
     const counting = knexThatDiesAfter(database.url, Number.POSITIVE_INFINITY)
     const whole = await callToComplete()
-    expect((await completeCall(counting.knex, whole, results)).ok).toBe(true)
+    expect((await completeCall(counting.knex, whole, 0, results)).ok).toBe(true)
     const written = await everythingOf(whole.callSid)
     expect(written.calls[0]).toMatchObject({ state: 'completed', ...results })
     expect(written.outbox).toHaveLength(1)
@@ -54,30 +53,30 @@ describe('the transaction that completes a call', () => {
     for (let n = 1; n < statements.length; n++) {
       const job = await callToComplete()
       const before = await everythingOf(job.callSid)
-      await expect(completeCall(knexThatDiesAfter(database.url, n).knex, job, results)).rejects.toThrow()
+      await expect(completeCall(knexThatDiesAfter(database.url, n).knex, job, 0, results)).rejects.toThrow()
       expect(await everythingOf(job.callSid), `after ${statements[n - 1]}`).toEqual(before)
-      expect((await completeCall(database.knex, job, results)).ok).toBe(true)
+      expect((await completeCall(database.knex, job, 0, results)).ok).toBe(true)
       expect((await everythingOf(job.callSid)).outbox).toHaveLength(1)
     }
   })
 
   test('has completed the call once when its commit is not heard', async () => {
     const counting = knexThatDiesAfter(database.url, Number.POSITIVE_INFINITY)
-    await completeCall(counting.knex, await callToComplete(), results)
+    await completeCall(counting.knex, await callToComplete(), 0, results)
     const job = await callToComplete()
     await expect(
-      completeCall(knexThatDiesAfter(database.url, counting.statements.length).knex, job, results),
+      completeCall(knexThatDiesAfter(database.url, counting.statements.length).knex, job, 0, results),
     ).rejects.toThrow()
     const committed = await everythingOf(job.callSid)
     expect(committed.calls[0].state).toBe('completed')
     expect(committed.outbox).toHaveLength(1)
-    expect(await completeCall(database.knex, job, results)).toEqual({ ok: false, setback: { kind: 'over' } })
+    expect(await completeCall(database.knex, job, 0, results)).toEqual({ ok: false, setback: { kind: 'over' } })
     expect(await everythingOf(job.callSid)).toEqual(committed)
   })
 
   test('completes once when two runs come to it at once', async () => {
     const job = await callToComplete()
-    const outcomes = await Promise.all([1, 2, 3, 4].map(() => completeCall(database.knex, job, results)))
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => completeCall(database.knex, job, 0, results)))
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
     expect((await everythingOf(job.callSid)).outbox).toHaveLength(1)
   })
@@ -91,7 +90,7 @@ describe('the transaction that completes a call', () => {
       agent_name: 'Agent',
       metadata: '{ "z": 1, "a": [] }',
     })
-    await completeCall(database.knex, job, results)
+    await completeCall(database.knex, job, 0, results)
     const { rows } = await database.pool.query(
       'select payload::text from webhook_outbox join webhook_payloads on delivery_id = id where call_sid = $1',
       [job.callSid],
@@ -103,7 +102,7 @@ describe('the transaction that completes a call', () => {
   test('does not complete a call that has failed', async () => {
     const job = await callToComplete({ state: 'failed', error: 'no audio' })
     const before = await everythingOf(job.callSid)
-    expect(await completeCall(database.knex, job, results)).toEqual({ ok: false, setback: { kind: 'over' } })
+    expect(await completeCall(database.knex, job, 0, results)).toEqual({ ok: false, setback: { kind: 'over' } })
     expect(await everythingOf(job.callSid)).toEqual(before)
   })
 })

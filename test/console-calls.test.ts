@@ -16,7 +16,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await emptyTables(
     database,
-    'calls, call_details, call_steps, twilio_callbacks, businesses, routes, webhook_outbox, audit',
+    'calls, call_recordings, call_details, call_steps, twilio_callbacks, businesses, routes, webhook_outbox, audit',
   )
 })
 
@@ -55,6 +55,22 @@ describe('calls', () => {
     expect(wrong.status).toBe(400)
     expect(wrong.text).toMatch(/id="call_sid-error">got .*takes a CallSid/)
     expect(wrong.text).not.toContain('<script>alert')
+  })
+
+  test('one shows its recordings, also one that came after it was completed, and can be processed again', async () => {
+    await call('CA1', { state: 'completed', completed_at: '2025-12-10T14:24:00Z' })
+    const recording = { business_id: 1, call_sid: 'CA1' }
+    await database.knex('callbox.call_recordings').insert([
+      { ...recording, recording_sid: 'RE1', state: 'transcribed', duration_sec: 24 },
+      { ...recording, recording_sid: 'RE2', state: 'unusable', error: hostile, source: hostile },
+      { ...recording, recording_sid: 'RE3', state: 'waiting' },
+    ])
+    const { text } = await night.get('/console/calls/CA1')
+    for (const told of ['RE1', 'RE2', 'RE3', '24 s', hostile, 'It came after the call was completed.']) {
+      expect(textOf(text)).toContain(told)
+    }
+    expect(text).not.toContain('<script>alert')
+    expect(text).toContain('action="/console/calls/CA1/reprocess"')
   })
 
   test('one shows its steps, what it was about, and its deliveries', async () => {

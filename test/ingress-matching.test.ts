@@ -4,7 +4,6 @@ import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { eventually } from './helpers/eventually.ts'
 import {
-  account,
   businessWithNumber,
   callbacksOf,
   callsOf,
@@ -263,71 +262,5 @@ describe('by Twilio’s Call resource', () => {
       const states = await Promise.all(hanging.map(({ callSid }) => callsOf(database, callSid)))
       return states.every(([call]) => call?.state === 'queued')
     })
-  })
-})
-
-describe('a recording', () => {
-  const withRecording = async (status: string, more: Record<string, string> = {}) => {
-    const call = inbound()
-    await stage.post(statusCallback(call))
-    const { kind, params } = stage.recordingCallback(call, status)
-    await stage.post({ kind, params: { ...params, ...more } })
-    await settled(database, call.callSid, 2)
-    return call
-  }
-  const recordingUrl = (sid: string, at = stage.twilio.url): string =>
-    `${at}/2010-04-01/Accounts/${account.accountSid}/Recordings/${sid}`
-
-  test('that completed queues its call', async () => {
-    const call = await withRecording('completed')
-    expect(await callsOf(database, call.callSid)).toMatchObject([
-      {
-        state: 'queued',
-        recording_sid: call.recordingSid,
-        recording_url: recordingUrl(call.recordingSid),
-        recording_started_at: call.startedAt,
-        recording_duration_sec: 26,
-        recorded: true,
-      },
-    ])
-  })
-
-  test('is fetched from TWILIO_API_URL alone: an address elsewhere is replaced by the one there', async () => {
-    const call = await withRecording('completed', { RecordingUrl: recordingUrl('REelsewhere', 'https://evil.example') })
-    expect(await callsOf(database, call.callSid)).toMatchObject([{ recording_url: recordingUrl(call.recordingSid) }])
-  })
-
-  test('that names nothing to fetch fails its call', async () => {
-    const call = await withRecording('completed', { RecordingUrl: 'file:///etc/passwd', RecordingSid: '../../x' })
-    expect(await callsOf(database, call.callSid)).toMatchObject([
-      { state: 'failed', error: expect.stringContaining('names no recording'), recorded: false },
-    ])
-    expect(await jobsOf(database, call.callSid)).toEqual([])
-  })
-
-  test.each(['in-progress', 'paused'])('that is %s changes nothing', async (status) => {
-    const call = await withRecording(status)
-    expect(await callsOf(database, call.callSid)).toMatchObject([{ state: 'open', error: null, recorded: false }])
-  })
-
-  test.each(['absent', 'failed'])('that is %s fails its call, until another one completes', async (status) => {
-    const call = await withRecording(status, { ErrorCode: '16101' })
-    const error = `Twilio has no recording of this call: ${status}, Twilio's error 16101`
-    expect(await callsOf(database, call.callSid)).toMatchObject([{ state: 'failed', error, recorded: false }])
-    await stage.post(stage.recordingCallback(call))
-    await stage.post(stage.recordingCallback({ ...call, recordingSid: 'RElater' }, status))
-    await settled(database, call.callSid, 4)
-    expect(await callsOf(database, call.callSid)).toMatchObject([{ state: 'queued', error: null, recorded: true }])
-    expect(await jobsOf(database, call.callSid)).toHaveLength(1)
-  })
-
-  test.each(['queued', 'failed'])('after the first one starts nothing and changes nothing (%s)', async (state) => {
-    const call = await withRecording('completed')
-    await database.pool.query('update calls set state = $1 where call_sid = $2', [state, call.callSid])
-    const before = await callsOf(database, call.callSid)
-    await stage.post(stage.recordingCallback({ ...call, recordingSid: 'REsecond' }))
-    await settled(database, call.callSid, 3)
-    expect(await callsOf(database, call.callSid)).toEqual(before)
-    expect(await jobsOf(database, call.callSid)).toHaveLength(1)
   })
 })

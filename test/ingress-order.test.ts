@@ -17,6 +17,7 @@ import {
   jobsOf,
   newCall,
   openIngress,
+  recordingsOf,
   registerNumber,
   type SentCallback,
   settled,
@@ -35,7 +36,7 @@ beforeAll(async () => {
 
 const newInbound = (more: Partial<TwilioCall> = {}) =>
   newCall({ direction: 'inbound', from: customer, to: ours, ...more })
-const finished = (call: TwilioCall, recording = call.recordingSid) => ({
+const finished = (call: TwilioCall) => ({
   business_id: '10',
   direction: 'inbound',
   from_number: customer,
@@ -46,8 +47,6 @@ const finished = (call: TwilioCall, recording = call.recordingSid) => ({
   started_at: call.startedAt,
   ended_at: new Date(call.startedAt.getTime() + call.durationSec * 1000),
   duration_sec: call.durationSec,
-  recording_sid: recording,
-  recorded: true,
 })
 
 /** Each callback comes when the one before it has been dealt with. */
@@ -63,7 +62,8 @@ async function playInOrder(callbacks: SentCallback[]): Promise<void> {
 
 async function expectOneRecordedCall(call: TwilioCall, recording = call.recordingSid): Promise<void> {
   const known = await callsOf(database, call.callSid)
-  expect(known).toEqual([expect.objectContaining(finished(call, recording))])
+  expect(known).toEqual([expect.objectContaining(finished(call))])
+  expect(await recordingsOf(database, call.callSid)).toMatchObject([{ recording_sid: recording, state: 'waiting' }])
   expect(await jobsOf(database, call.callSid)).toEqual([{ businessId: '10', callSid: call.callSid }])
 }
 

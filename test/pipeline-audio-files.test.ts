@@ -20,9 +20,14 @@ afterAll(() => rmSync(home, { recursive: true, force: true }))
 
 test('only the owner can read a recording, and a broken transfer leaves nothing', async () => {
   const twilio = await startTwilioStandIn(account)
-  const settings = { accountSid: account.accountSid, authTokens: [account.authToken], apiUrl: twilio.url }
+  const settings = {
+    accountSid: account.accountSid,
+    authTokens: [account.authToken],
+    apiUrl: twilio.url,
+    recordingHosts: [],
+  }
   expect(twilioAuthorization(settings)).not.toBeNull()
-  const path = files.path({ businessId: '1', callSid: 'CA1' })
+  const path = files.path({ businessId: '1', callSid: 'CA1' }, 'RE1')
   const never = new AbortController().signal
   twilio.answers.queue('RE1', (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })
@@ -45,7 +50,7 @@ test('only the owner can read a recording, and a broken transfer leaves nothing'
 
 test('left-over files are removed, but not those of calls that are being worked on', async () => {
   const place = (callSid: string, state: string | null, ageMs: number, ending = ''): string => {
-    const path = files.path({ businessId: '1', callSid }) + ending
+    const path = files.path({ businessId: '1', callSid }, 'RE1') + ending
     writeFileSync(path, 'audio')
     const time = new Date(Date.now() - ageMs)
     utimesSync(path, time, time)

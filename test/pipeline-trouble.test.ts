@@ -81,9 +81,11 @@ describe('the recording', () => {
       response.end('audio')
     })
     const url = recordingUrl(elsewhere.url, 'RE1')
-    const direct = await stage.record(newWords(), { recording_url: url })
+    const direct = await stage.record(newWords(), { recording: { url } })
     const withUserinfo = stage.twilio.url.replace('//', '//user:password@').replace(/:\d+$/, `:${elsewhere.port}`)
-    const disguised = await stage.record(newWords(), { recording_url: recordingUrl(withUserinfo, 'RE2') })
+    const disguised = await stage.record(newWords(), {
+      recording: { url: recordingUrl(withUserinfo, 'RE2') },
+    })
     const redirected = await stage.record(newWords())
     stage.twilio.answers.always(redirected.recordingSid, { status: 302, headers: { location: `${url}.mp3` } })
     for (const call of [direct, disguised, redirected]) {
@@ -107,7 +109,7 @@ describe('the recording', () => {
     stage.twilio.answers.always(long.recordingSid, { status: 200, body: Buffer.alloc(25 * 1024 * 1024 + 1) })
     const gone = await stage.record(newWords())
     stage.twilio.answers.always(gone.recordingSid, { status: 410 })
-    const nowhere = await stage.record(newWords(), { recording_url: 'nowhere' })
+    const nowhere = await stage.record(newWords(), { recording: { url: 'nowhere' } })
     expect((await reaches(database, empty, 'failed')).error).toBe('the recording is empty')
     expect((await reaches(database, long, 'failed')).error).toBe('the recording is over 26214400 bytes')
     expect((await reaches(database, gone, 'failed')).error).toBe('the recording was answered with HTTP 410')
@@ -144,7 +146,7 @@ describe('the services', () => {
     expect(await payloadsOf(database, call)).toEqual([])
     expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     await reaches(database, call, 'completed')
-    expect(await reprocessed(call.callSid)).toEqual({ result: 'not_failed', state: 'completed' })
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
     // Downloaded again for each try, and when the call was reprocessed.
     expect(stage.askedFor(call)).toEqual({ ...once, audio: 4, transcript: 4 })
@@ -197,7 +199,7 @@ describe('the services', () => {
 
 describe('the end of the call', () => {
   const silent = { direction: null, twilio_status: '', started_at: null, ended_at: null, duration_sec: null }
-  const stored = (secondsAgo: number) => ({ recorded_at: new Date(Date.now() - secondsAgo * 1_000) })
+  const stored = (secondsAgo: number) => ({ recording: { received_at: new Date(Date.now() - secondsAgo * 1_000) } })
 
   test('is waited for, and its callback is used when it comes', async () => {
     const call = await stage.record(newWords(), silent)

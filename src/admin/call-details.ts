@@ -26,8 +26,9 @@ export async function changeCallDetails(
   const calls = await trx('callbox.calls')
     .where({ call_sid: callSid })
     .orderBy('created_at', 'desc')
-    .select<{ business_id: string; state: string }[]>('business_id', 'state')
-  if (calls.some(({ state }) => state === 'completed')) return null
+    .select<{ business_id: string; state: string; completed_at: Date | null }[]>('business_id', 'state', 'completed_at')
+  // A completed call that is processed again keeps its event.
+  if (calls.some((call) => call.state === 'completed' || call.completed_at !== null)) return null
 
   const columns: Record<string, string> = {}
   for (const field of textFields) {

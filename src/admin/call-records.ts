@@ -37,7 +37,20 @@ interface ListedCallRow {
   place_time: string
 }
 
+interface RecordingRow {
+  recording_sid: string
+  state: CallAnswer['recordings'][number]['state']
+  error: string | null
+  source: string
+  channels: number | null
+  duration_sec: number | null
+  /** Seconds since the epoch. */
+  started: number | null
+  received: number
+}
+
 interface CallRow extends ListedCallRow {
+  recordings: RecordingRow[]
   transcript: string | null
   summary: string | null
   metadata: Record<string, unknown>
@@ -58,6 +71,17 @@ const steps = `coalesce((
   from callbox.call_steps s where s.business_id = c.business_id and s.call_sid = c.call_sid
 ), '[]') as steps`
 
+/** In the pipeline's order; their times as those of the steps. */
+const recordings = `coalesce((
+  select json_agg(
+    json_build_object(
+      'recording_sid', r.recording_sid, 'state', r.state, 'error', r.error, 'source', r.source,
+      'channels', r.channels, 'duration_sec', r.duration_sec,
+      'started', extract(epoch from r.started_at), 'received', extract(epoch from r.received_at)
+    ) order by r.started_at nulls last, r.received_at, r.recording_sid)
+  from callbox.call_recordings r where r.business_id = c.business_id and r.call_sid = c.call_sid
+), '[]') as recordings`
+
 /** @param from `calls`, or rows of it, as `c`. */
 function calls<Row extends object>(
   knex: Knex,
@@ -73,7 +97,7 @@ function calls<Row extends object>(
 /** Of calls with one CallSid, which only a changed business makes, the newest. */
 export async function findCall(knex: Knex, callSid: string): Promise<CallRow | null> {
   const [row] = await calls<CallRow>(knex)
-    .select('c.transcript', 'c.summary', knex.raw(`coalesce(d.metadata, '{}') as metadata`))
+    .select('c.transcript', 'c.summary', knex.raw(`coalesce(d.metadata, '{}') as metadata`), knex.raw(recordings))
     .where('c.call_sid', callSid)
     .orderBy('c.created_at', 'desc')
     .limit(1)
@@ -130,10 +154,16 @@ export function toListedCall(row: ListedCallRow): ListedCall {
 }
 
 export function toCall(row: CallRow): CallAnswer {
-  return { ...toListedCall(row), transcript: row.transcript, summary: row.summary, metadata: row.metadata }
+  const { transcript, summary, metadata } = row
+  return { ...toListedCall(row), recordings: row.recordings.map(toRecording), transcript, summary, metadata }
+}
+
+const iso = (seconds: number): string => new Date(seconds * 1000).toISOString()
+
+function toRecording({ started, received, ...row }: RecordingRow): CallAnswer['recordings'][number] {
+  return { ...row, started_at: started === null ? null : iso(started), received_at: iso(received) }
 }
 
 function toStep({ started, finished, ...row }: StepRow): ListedCall['steps'][number] {
-  const iso = (seconds: number): string => new Date(seconds * 1000).toISOString()
   return { ...row, started_at: iso(started), finished_at: finished === null ? null : iso(finished) }
 }

@@ -98,6 +98,29 @@ const takeStepResults: Batch = (trx, days) =>
     days,
   )
 
+/** What was said in single recordings of such calls; processed again, they are transcribed again. */
+const takeRecordingTexts: Batch = (trx, days) =>
+  run(
+    trx,
+    `with old as materialized (
+       select r.business_id, r.call_sid, r.recording_sid
+       from callbox.call_recordings r
+       join callbox.calls c on c.business_id = r.business_id and c.call_sid = r.call_sid
+       where r.transcribed_at < now() - make_interval(days => :days) and r.transcript is not null
+         and c.state in ('completed', 'failed')
+         and coalesce(c.completed_at, c.failed_at) < now() - make_interval(days => :days)
+       order by r.transcribed_at
+       limit :batchSize
+       for update of r skip locked
+     ), emptied as (
+       update callbox.call_recordings r set transcript = null
+       from old o
+       where r.business_id = o.business_id and r.call_sid = o.call_sid and r.recording_sid = o.recording_sid
+     )
+     select count(*)::integer as taken from old`,
+    days,
+  )
+
 /** Matched callbacks alone: what belongs to nobody yet is kept until it does. */
 const takeCallbacks: Batch = (trx, days) =>
   run(
@@ -175,6 +198,7 @@ export const batches: Readonly<Record<string, Batch>> = {
   deliveries: takeDeliveries,
   transcripts: takeTexts,
   step_results: takeStepResults,
+  recording_texts: takeRecordingTexts,
   callbacks: takeCallbacks,
   former_secrets: takeFormerSecrets,
   audit: takeAudit,

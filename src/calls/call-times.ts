@@ -1,15 +1,13 @@
-/** What is known of when a call was; its record in table `calls`. */
-export interface KnownTimes {
+import type { RecordedTimes } from './recordings.ts'
+
+/** What is known of when a call was: its record in table `calls`, and its recordings. */
+export interface KnownTimes extends RecordedTimes {
   started_at: Date | null
   ended_at: Date | null
   duration_sec: number | null
-  recording_started_at: Date | null
-  recording_duration_sec: number | null
-  /** When its recording was stored: known of every call in the pipeline. */
-  recorded_at: Date
 }
 
-/** Start, end and length in whole seconds. What Twilio did not tell about the call comes from its recording. */
+/** Start, end and length in whole seconds. What Twilio did not tell about the call comes from its recordings. */
 export function callTimes(known: KnownTimes): { startedAt: Date; endedAt: Date; durationSec: number } {
   const start = known.started_at ?? known.recording_started_at
   const durationSec = known.duration_sec ?? secondsBetween(start, known.ended_at) ?? known.recording_duration_sec ?? 0

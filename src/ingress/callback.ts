@@ -32,6 +32,8 @@ const parameters = z.object({
   RecordingStatus: text,
   RecordingStartTime: text.transform(parseTwilioTime),
   RecordingDuration: text.transform(parseTwilioSeconds),
+  RecordingSource: text.transform((value) => value.slice(0, 64)),
+  RecordingChannels: text.transform((value) => (/^[1-9]$/.test(value) ? Number(value) : null)),
   ErrorCode: text,
 })
 

@@ -1,9 +1,15 @@
 import type { Knex } from 'knex'
 import type { RecordingSender } from '../calls/recording-queue.ts'
+import { hasUsableRecording, storeRecording } from '../calls/recordings.ts'
 import type { Config } from '../config.ts'
 import type { Callback } from './callback.ts'
+import { recordingUrlOf } from './recording-url.ts'
 
-export type RecordingOutcome = 'queued' | 'failed' | 'kept'
+/**
+ * `queued`: the pipeline takes the call; `added`: it has it already and takes this recording too; `late`: the call is
+ * completed, and the recording waits for a reprocess; `failed`: the call has no recording; `kept`: nothing changed.
+ */
+export type RecordingOutcome = 'queued' | 'added' | 'late' | 'failed' | 'kept'
 
 interface RecordingContext {
   settings: Config['twilio']
@@ -13,10 +19,10 @@ interface RecordingContext {
 /**
  * What a recording callback does to its call. Hold `lockCall`.
  *
- * The first completed recording starts the pipeline; later ones change nothing. A recording that Twilio could not make
- * (`absent`: too short or silent, `failed`) fails the call with that error, so that it does not look as if it were
- * still to come, unless a recording is there; one that completes later takes the call up again. So the end is the same
- * in any order. Other statuses (`in-progress`) say nothing that matters here.
+ * Each recording is stored once. A usable one starts the pipeline, also for a call that failed before, and joins a call
+ * that is in the pipeline. A recording that Twilio could not make (`absent`: too short or silent, `failed`) fails the
+ * call if no other is there, so that it does not look as if it were still to come. So the end is the same in any order.
+ * Other statuses (`in-progress`) say nothing that matters here.
  */
 export async function applyRecording(
   trx: Knex.Transaction,
@@ -24,48 +30,62 @@ export async function applyRecording(
   callback: Callback,
   { settings, queue }: RecordingContext,
 ): Promise<RecordingOutcome> {
-  const key = { business_id: call.businessId, call_sid: call.callSid }
-  const unrecorded = () => trx('callbox.calls').where(key).whereNull('recorded_at')
-  const fail = async (error: string): Promise<RecordingOutcome> => {
-    const failure = { state: 'failed', error, failed_at: trx.raw('clock_timestamp()') }
-    return (await unrecorded().where({ state: 'open' }).update(failure)) > 0 ? 'failed' : 'kept'
-  }
-
-  if (callback.RecordingStatus === 'absent' || callback.RecordingStatus === 'failed') {
-    const code = /^[1-9]\d{0,5}$/.test(callback.ErrorCode) ? `, Twilio's error ${callback.ErrorCode}` : ''
-    return await fail(`Twilio has no recording of this call: ${callback.RecordingStatus}${code}`)
-  }
+  const error = whyUnusable(callback)
   // `completed` is also what Twilio reports when nobody says what to report.
-  if (callback.RecordingStatus !== 'completed' && callback.RecordingStatus !== '') return 'kept'
+  if (error === null && callback.RecordingStatus !== 'completed' && callback.RecordingStatus !== '') return 'kept'
 
-  const url = recordingUrlOf(callback, settings)
-  if (url === null)
-    return await fail('the recording callback names no recording: RecordingUrl or RecordingSid is wrong')
-  const queued = await unrecorded()
-    .whereIn('state', ['open', 'failed'])
-    .update({
-      state: 'queued',
-      error: null,
-      failed_at: null,
-      recording_sid: callback.RecordingSid || null,
-      recording_url: url,
-      recording_started_at: callback.RecordingStartTime,
-      recording_duration_sec: callback.RecordingDuration,
-      recorded_at: trx.raw('clock_timestamp()'),
-    })
-  if (queued === 0) return 'kept'
-  await queue.send(trx, call)
-  return 'queued'
+  const url = error === null ? recordingUrlOf(callback, settings) : null
+  const isNew = await storeRecording(trx, call, {
+    recordingSid: callback.RecordingSid || sidOfUrl(url),
+    url,
+    error: url === null ? (error ?? namesNothing) : null,
+    source: callback.RecordingSource,
+    channels: callback.RecordingChannels,
+    startedAt: callback.RecordingStartTime,
+    durationSec: callback.RecordingDuration,
+  })
+  return url === null
+    ? await failOpenCall(trx, call, error ?? namesNothing)
+    : isNew
+      ? await addTo(trx, call, queue)
+      : 'kept'
 }
 
-/**
- * Where the recording is fetched from, always at `TWILIO_API_URL`, since our credentials go there: `RecordingUrl` where
- * it is there, else built from the SIDs (a callback may name another of Twilio's regions). `null` without either.
- */
-function recordingUrlOf(callback: Callback, settings: Config['twilio']): string | null {
-  const given = URL.parse(callback.RecordingUrl)
-  if (given && given.origin === new URL(settings.apiUrl).origin) return `${given.origin}${given.pathname}`
-  const accountSid = callback.AccountSid || settings.accountSid
-  if (!accountSid || !callback.RecordingSid.startsWith('RE')) return null
-  return `${settings.apiUrl}/2010-04-01/Accounts/${accountSid}/Recordings/${callback.RecordingSid}`
+const namesNothing = 'the recording callback names no recording: RecordingUrl or RecordingSid is wrong'
+
+function whyUnusable({ RecordingStatus: status, ErrorCode: code }: Callback): string | null {
+  if (status !== 'absent' && status !== 'failed') return null
+  const twilioError = /^[1-9]\d{0,5}$/.test(code) ? `, Twilio's error ${code}` : ''
+  return `Twilio has no recording of this call: ${status}${twilioError}`
+}
+
+/** A recording without a SID is known by its address. */
+const sidOfUrl = (url: string | null): string => url?.match(/\/(RE\w+)(?=$|[./?])/)?.[1] ?? url ?? ''
+
+async function failOpenCall(
+  trx: Knex.Transaction,
+  call: { businessId: string; callSid: string },
+  error: string,
+): Promise<RecordingOutcome> {
+  if (await hasUsableRecording(trx, call)) return 'kept'
+  const failed = await trx('callbox.calls')
+    .where({ business_id: call.businessId, call_sid: call.callSid, state: 'open' })
+    .update({ state: 'failed', error, failed_at: trx.raw('clock_timestamp()') })
+  return failed > 0 ? 'failed' : 'kept'
+}
+
+async function addTo(
+  trx: Knex.Transaction,
+  call: { businessId: string; callSid: string },
+  queue: RecordingSender,
+): Promise<RecordingOutcome> {
+  const row = () => trx('callbox.calls').where({ business_id: call.businessId, call_sid: call.callSid })
+  const [known] = await row()
+    .update({ revision: trx.raw('revision + 1') })
+    .returning<{ state: string }[]>('state')
+  if (known?.state === 'completed') return 'late'
+  if (known?.state !== 'open' && known?.state !== 'failed') return 'added'
+  await row().update({ state: 'queued', error: null, failed_at: null })
+  await queue.send(trx, call)
+  return 'queued'
 }

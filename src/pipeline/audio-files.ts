@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Knex } from 'knex'
@@ -7,7 +8,7 @@ const suffix = '.mp3'
 /** A file this old, in milliseconds, belongs to no transfer that still runs. */
 const leftOverAfterMs = 3_600_000
 
-/** Recordings on their way to the transcription: one file a call, for as long as the call is being worked on. */
+/** Recordings on their way to the transcription: a file each, for as long as their call is being worked on. */
 export class AudioFiles {
   readonly #directory: string
 
@@ -20,18 +21,25 @@ export class AudioFiles {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
   }
 
-  path({ businessId, callSid }: RecordingJob): string {
-    return join(this.#directory, `${businessId}.${encodeURIComponent(callSid)}${suffix}`)
+  path({ businessId, callSid }: RecordingJob, recordingSid: string): string {
+    // A recording without a SID is named after its address, which may be too long for a file name.
+    const name = /^RE\w{1,64}$/.test(recordingSid) ? recordingSid : hashOf(recordingSid)
+    return join(this.#directory, `${businessId}.${encodeURIComponent(callSid)}.${name}${suffix}`)
   }
 
-  /** Whether the call's audio is here, whole. Another machine may have fetched it, or this one may have crashed. */
-  async has(job: RecordingJob, bytes: number): Promise<boolean> {
-    const found = await stat(this.path(job)).catch(() => null)
+  /** Whether a recording's audio is here, whole. Another machine may have fetched it, or this one may have crashed. */
+  async has(job: RecordingJob, recordingSid: string, bytes: number): Promise<boolean> {
+    const found = await stat(this.path(job, recordingSid)).catch(() => null)
     return found?.size === bytes
   }
 
-  async remove(job: RecordingJob): Promise<void> {
-    await rm(this.path(job), { force: true })
+  /** Removes the audio of a recording, or of all of the call's. */
+  async remove(job: RecordingJob, recordingSid?: string): Promise<void> {
+    if (recordingSid !== undefined) return rm(this.path(job, recordingSid), { force: true })
+    const prefix = `${job.businessId}.${encodeURIComponent(job.callSid)}.`
+    for (const name of await readdir(this.#directory)) {
+      if (name.startsWith(prefix)) await rm(join(this.#directory, name), { force: true })
+    }
   }
 
   /** Removes what a `kill -9` or a run on another machine left behind: files of calls that nobody works on. */
@@ -54,5 +62,5 @@ export class AudioFiles {
   }
 }
 
-const callSidOf = (fileName: string): string =>
-  decodeURIComponent(fileName.slice(fileName.indexOf('.') + 1, -suffix.length))
+const callSidOf = (fileName: string): string => decodeURIComponent(fileName.split('.')[1] ?? '')
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')

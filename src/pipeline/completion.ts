@@ -1,9 +1,10 @@
 import type { Knex } from 'knex'
 import { callCompleted, callCompletedPayload } from '../calls/call-completed-event.ts'
 import type { Direction } from '../calls/call-facts.ts'
-import { callTimes, type KnownTimes } from '../calls/call-times.ts'
+import { callTimes } from '../calls/call-times.ts'
 import { lockCall } from '../calls/locks.ts'
 import type { RecordingJob } from '../calls/recording-queue.ts'
+import { recordedTimes } from '../calls/recordings.ts'
 import type { ExtractedFacts } from './extraction.ts'
 import { done, type Outcome, setBack } from './outcome.ts'
 
@@ -12,7 +13,12 @@ export interface CallResults extends ExtractedFacts {
   summary: string
 }
 
-interface CallRow extends KnownTimes {
+interface CallRow {
+  revision: number
+  started_at: Date | null
+  ended_at: Date | null
+  duration_sec: number | null
+  completed_at: Date | null
   direction: Direction | null
   from_number: string
   to_number: string
@@ -28,18 +34,28 @@ interface DetailsRow {
 /** SQLSTATE of `callbox_enqueue` for a payload over 1 MiB: `program_limit_exceeded`. */
 const payloadTooBig = '54000'
 
+/** How a call was completed. */
+export interface Completion {
+  direction: Direction
+  /** It had been completed before: its results are replaced, and no event is sent. */
+  isRepeat: boolean
+}
+
 /**
  * The one transaction that completes a call: its results, its state and its outbox row commit together or not at all.
- * A call whose direction nobody told is inbound.
+ * A call whose direction is unknown is inbound.
+ *
+ * @param revision of the call that the results are made from. If the call has got another recording since, nothing
+ *   is completed and the call is to be run again.
  */
 export async function completeCall(
   knex: Knex,
   job: RecordingJob,
+  revision: number,
   results: CallResults,
-): Promise<Outcome<{ direction: Direction }>> {
+): Promise<Outcome<Completion>> {
   try {
-    const direction = await knex.transaction((trx) => complete(trx, job, results))
-    return direction === null ? setBack({ kind: 'over' }) : done({ direction })
+    return await knex.transaction((trx) => complete(trx, job, revision, results))
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === payloadTooBig)) throw error
     return setBack({
@@ -49,7 +65,12 @@ export async function completeCall(
   }
 }
 
-async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallResults): Promise<Direction | null> {
+async function complete(
+  trx: Knex.Transaction,
+  job: RecordingJob,
+  revision: number,
+  results: CallResults,
+): Promise<Outcome<Completion>> {
   const key = { business_id: job.businessId, call_sid: job.callSid }
   await lockCall(trx, job.callSid)
   const call = await trx<CallRow>('callbox.calls')
@@ -57,9 +78,11 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
     .whereIn('state', ['queued', 'processing'])
     .forUpdate()
     .first()
-  if (call === undefined) return null
+  if (call === undefined) return setBack({ kind: 'over' })
+  if (call.revision !== revision) return setBack({ kind: 'waiting', afterMs: 0 })
   const direction = call.direction ?? 'inbound'
-  const times = callTimes(call)
+  const isRepeat = call.completed_at !== null
+  const times = callTimes({ ...(await recordedTimes(trx, job)), ...call })
   const [completed] = await trx('callbox.calls')
     .where(key)
     .update({
@@ -69,25 +92,45 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
       ended_at: times.endedAt,
       duration_sec: times.durationSec,
       state: 'completed',
-      completed_at: trx.raw('clock_timestamp()'),
+      error: null,
+      completed_at: call.completed_at ?? trx.raw('clock_timestamp()'),
     })
     .returning<{ completed_at: Date }[]>('completed_at')
   if (completed === undefined) throw new Error('a call that was locked is gone')
+  if (!isRepeat)
+    await enqueue(trx, job, { ...call, ...times, ...results, direction, completedAt: completed.completed_at })
+  // The results are in the call now; kept twice, retention would have to find them twice.
+  await trx('callbox.call_steps').where(key).update({ result: null })
+  await trx('callbox.call_steps')
+    .where({ ...key, step: 'completion' })
+    .update({ error: null, finished_at: trx.raw('clock_timestamp()') })
+  return done({ direction, isRepeat })
+}
+
+type CompletedNow = CallResults & Pick<CallRow, 'from_number' | 'to_number'> & ReturnType<typeof callTimes>
+
+async function enqueue(
+  trx: Knex.Transaction,
+  job: RecordingJob,
+  call: CompletedNow & { direction: Direction; completedAt: Date },
+): Promise<void> {
   const details = await trx('callbox.call_details')
     .where({ call_sid: job.callSid })
     .first<DetailsRow | undefined>('lead_id', 'customer_name', 'agent_name', trx.raw('metadata::text as metadata'))
   const payload = callCompletedPayload({
     businessId: job.businessId,
     callSid: job.callSid,
-    completedAt: completed.completed_at,
-    direction,
+    completedAt: call.completedAt,
+    direction: call.direction,
     fromNumber: call.from_number,
     toNumber: call.to_number,
-    ...times,
-    transcript: results.transcript,
-    summary: results.summary,
-    city: results.city,
-    serviceCategory: results.service_category,
+    startedAt: call.startedAt,
+    endedAt: call.endedAt,
+    durationSec: call.durationSec,
+    transcript: call.transcript,
+    summary: call.summary,
+    city: call.city,
+    serviceCategory: call.service_category,
     leadId: details?.lead_id ?? '',
     customerName: details?.customer_name ?? '',
     agentName: details?.agent_name ?? '',
@@ -97,13 +140,7 @@ async function complete(trx: Knex.Transaction, job: RecordingJob, results: CallR
     job.businessId,
     job.callSid,
     callCompleted,
-    direction,
+    call.direction,
     payload,
   ])
-  // The results are in the call now; kept twice, retention would have to find them twice.
-  await trx('callbox.call_steps').where(key).update({ result: null })
-  await trx('callbox.call_steps')
-    .where({ ...key, step: 'completion' })
-    .update({ error: null, finished_at: trx.raw('clock_timestamp()') })
-  return direction
 }

@@ -34,7 +34,11 @@ export async function awaitFinalStatus(
     .first<Known | undefined>(
       'direction',
       'twilio_status',
-      knex.raw('(extract(epoch from clock_timestamp() - recorded_at) * 1000)::float8 as waited_ms'),
+      knex.raw(
+        `(select coalesce(extract(epoch from clock_timestamp() - max(r.received_at)) * 1000, 0)::float8
+          from callbox.call_recordings r
+          where r.business_id = calls.business_id and r.call_sid = calls.call_sid and r.state <> 'unusable') as waited_ms`,
+      ),
     )
   if (known === undefined) return setBack({ kind: 'over' })
   if (known.direction !== null && isFinalStatus(known.twilio_status)) return done(null)

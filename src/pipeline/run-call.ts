@@ -1,23 +1,21 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
-import type { Direction } from '../calls/call-facts.ts'
 import type { RecordingJob } from '../calls/recording-queue.ts'
+import { lastRecordingError } from '../calls/recordings.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type FetchedAudio, fetchAudio, fetchedAudio } from './audio.ts'
+import { fetchedAudio } from './audio.ts'
 import type { AudioFiles } from './audio-files.ts'
-import { beginStep, type CallInWork, finishStep, takeCall } from './call-steps.ts'
-import { type CallResults, completeCall } from './completion.ts'
+import { beginStep, type CallInWork, finishStep, isCurrent, takeCall } from './call-steps.ts'
+import { type CallResults, type Completion, completeCall } from './completion.ts'
 import { extractedFacts, extractFacts } from './extraction.ts'
 import { awaitFinalStatus } from './final-status.ts'
 import type { OpenAiService } from './openai-service.ts'
 import { done, errorCode, type Outcome, type Setback, type StepName, setBack } from './outcome.ts'
-import { retryQuickly } from './quick-retry.ts'
-import { noteRejectedLanguage } from './rejected-language.ts'
+import { RecordingWork } from './recording-work.ts'
 import { summarise } from './summary.ts'
 import type { PipelineTimings } from './timings.ts'
-import { transcribe } from './transcript.ts'
 
 export interface RunParts {
   knex: Knex
@@ -30,11 +28,19 @@ export interface RunParts {
 }
 
 /** How a run of a call ended: completed by it, nothing to do, or set back in a step. */
-export type RunEnd =
-  | { kind: 'completed'; direction: Direction }
-  | { kind: 'over' }
-  /** `cause`: what was thrown, if it was not foreseen. */
-  | { kind: 'setback'; step: StepName; setback: Exclude<Setback, { kind: 'over' }>; cause?: unknown }
+export type RunEnd = ({ kind: 'completed' } & Completion) | { kind: 'over' } | StepSetback
+
+export interface StepSetback {
+  kind: 'setback'
+  step: StepName
+  /** Of the call, that the run worked from. */
+  revision: number
+  /** The recording that the step was about; `null`: it was about the call as a whole. */
+  recordingSid: string | null
+  setback: Exclude<Setback, { kind: 'over' }>
+  /** What was thrown, if it was not foreseen. */
+  cause?: unknown
+}
 
 /** Why a run should end: `stopping` at the next step, `aborted` at once. */
 export interface RunSignals {
@@ -58,29 +64,35 @@ class CallRun {
   readonly #call: CallInWork
   readonly #signals: RunSignals
   #step: StepName = 'audio'
+  readonly #recordings: RecordingWork
 
   constructor(parts: RunParts, job: RecordingJob, call: CallInWork, signals: RunSignals) {
     this.#parts = parts
     this.#job = job
     this.#call = call
     this.#signals = signals
+    this.#recordings = new RecordingWork(parts, job, call, signals.aborted)
   }
 
   async run(): Promise<RunEnd> {
     try {
       return await this.#run()
     } catch (cause) {
-      const setback = { kind: 'outage' as const, error: `unforeseen: ${errorCode(cause)}` }
-      return { kind: 'setback', step: this.#step, setback, cause }
+      return { ...this.#setBack({ kind: 'outage', error: `unforeseen: ${errorCode(cause)}` }), cause }
     }
   }
 
   async #run(): Promise<RunEnd> {
     const results = await this.#results()
     const outcome = results.ok ? await this.#complete(results.value) : results
-    if (outcome.ok) return { kind: 'completed', direction: outcome.value.direction }
+    if (outcome.ok) return { kind: 'completed', ...outcome.value }
     if (outcome.setback.kind === 'over') return { kind: 'over' }
-    return { kind: 'setback', step: this.#step, setback: outcome.setback }
+    return this.#setBack(outcome.setback)
+  }
+
+  #setBack(setback: StepSetback['setback']): StepSetback {
+    const { revision } = this.#call
+    return { kind: 'setback', step: this.#step, revision, recordingSid: this.#recordings.current, setback }
   }
 
   async #results(): Promise<Outcome<CallResults>> {
@@ -88,6 +100,9 @@ class CallRun {
     const { aborted } = this.#signals
     const transcript = await this.#transcript()
     if (!transcript.ok) return transcript
+    // Another recording has come meanwhile: without this its call would be summarised twice.
+    if (!(await isCurrent(this.#parts.knex, this.#job, this.#call.revision)))
+      return setBack({ kind: 'waiting', afterMs: 0 })
     const summary = await this.#take('summary', z.string(), () => summarise(openai, transcript.value, aborted))
     if (!summary.ok) return summary
     const facts = await this.#take('extraction', extractedFacts, () =>
@@ -98,35 +113,16 @@ class CallRun {
   }
 
   async #transcript(): Promise<Outcome<string>> {
-    const { openai, audioFiles, knex, log } = this.#parts
-    const { language, rejectedLanguage } = this.#call
-    const noteHint = async (isTaken: boolean): Promise<void> => {
-      if (isTaken === (rejectedLanguage !== language)) return
-      await noteRejectedLanguage(knex, log, this.#job.businessId, isTaken ? '' : language)
-    }
-    const path = audioFiles.path(this.#job)
-    if (!this.#call.finishedSteps.has('transcript')) {
-      const audio = await this.#take('audio', fetchedAudio, () => this.#fetchAudio(path))
-      if (!audio.ok) return audio
-      // Fetched on another machine, or lost in a crash of this one.
-      if (!(await audioFiles.has(this.#job, audio.value.bytes))) {
-        const again = await this.#fetchAudio(path)
-        if (!again.ok) return again
+    const { recordings, finishedSteps } = this.#call
+    if (!finishedSteps.has('transcript')) {
+      if (recordings.length === 0) {
+        const error = await lastRecordingError(this.#parts.knex, this.#job)
+        return setBack({ kind: 'hopeless', error: error ?? 'the call has no recording' })
       }
+      const audio = await this.#take('audio', fetchedAudio, () => this.#recordings.fetchAll())
+      if (!audio.ok) return audio
     }
-    const transcript = await this.#take('transcript', z.string(), () =>
-      transcribe(openai, path, language, noteHint, this.#signals.aborted),
-    )
-    // The next run downloads it again.
-    if (!transcript.ok && transcript.setback.kind === 'unreadable') await audioFiles.remove(this.#job)
-    return transcript
-  }
-
-  #fetchAudio(path: string): Promise<Outcome<FetchedAudio>> {
-    const { config, timings } = this.#parts
-    const { aborted } = this.#signals
-    const fetchOnce = () => fetchAudio(config.twilio, this.#call.recordingUrl, path, aborted)
-    return retryQuickly(fetchOnce, timings.quickRetryMs, aborted)
+    return this.#take('transcript', z.string(), () => this.#recordings.transcribeAll())
   }
 
   /** A step's committed result, or else what `perform` finds, committed. */
@@ -135,22 +131,24 @@ class CallRun {
     this.#step = step
     if (this.#call.finishedSteps.has(step)) return committed(schema, this.#call.finishedSteps.get(step))
     if (this.#signals.stopping.aborted) return setBack({ kind: 'interrupted' })
-    const begun = await beginStep(knex, this.#job, step)
+    const begun = await beginStep(knex, this.#job, step, this.#call.revision)
     if (begun.finished) return committed(schema, begun.result)
     const outcome = await this.#measured(step, perform)
-    return outcome.ok ? committed(schema, await finishStep(knex, this.#job, step, outcome.value)) : outcome
+    return outcome.ok
+      ? committed(schema, await finishStep(knex, this.#job, step, this.#call.revision, outcome.value))
+      : outcome
   }
 
-  async #complete(results: CallResults): Promise<Outcome<{ direction: Direction }>> {
+  async #complete(results: CallResults): Promise<Outcome<Completion>> {
     const { knex, config, timings } = this.#parts
     const { stopping, aborted } = this.#signals
     this.#step = 'completion'
     if (stopping.aborted) return setBack({ kind: 'interrupted' })
     const ready = await awaitFinalStatus(knex, config.twilio, this.#job, timings.statusPollMs, aborted)
     if (!ready.ok) return ready
-    const begun = await beginStep(knex, this.#job, 'completion')
+    const begun = await beginStep(knex, this.#job, 'completion', this.#call.revision)
     if (begun.finished) return setBack({ kind: 'over' })
-    return this.#measured('completion', () => completeCall(knex, this.#job, results))
+    return this.#measured('completion', () => completeCall(knex, this.#job, this.#call.revision, results))
   }
 
   async #measured<T>(step: StepName, perform: () => Promise<Outcome<T>>): Promise<Outcome<T>> {

@@ -12,3 +12,7 @@ export async function transcribe(
   const outcome = await openai.transcribe(path, language, onHint, signal)
   return outcome.ok && outcome.value.trim() === '' ? done('') : outcome
 }
+
+/** The transcripts of a call's recordings as one, in their order; those without speech leave nothing. */
+export const joinTranscripts = (transcripts: readonly string[]): string =>
+  transcripts.filter((transcript) => transcript !== '').join('\n\n')

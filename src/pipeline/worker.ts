@@ -6,10 +6,10 @@ import type { HintSender } from '../database/hints.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { backoffMs, givenUp, mayTryAgain, type PassingSetback, refusedWaitMs } from './backoff.ts'
 import { noteStepError } from './call-steps.ts'
-import { failCall } from './failure.ts'
+import { giveUp } from './failure.ts'
 import { type Setback, type StepName, stepNames } from './outcome.ts'
 import type { Pause } from './pause.ts'
-import { type RunEnd, type RunParts, runCall } from './run-call.ts'
+import { type RunEnd, type RunParts, runCall, type StepSetback } from './run-call.ts'
 
 /** Calls that one process works on at a time; nearly all of that time is waiting for others. */
 const concurrency = 10
@@ -109,7 +109,11 @@ export class RecordingWorker {
 
   async #settle(job: Job<unknown>, queued: QueuedRecording, end: RunEnd): Promise<void> {
     if (end.kind === 'setback') return this.#settleSetback(job, queued, end)
-    if (end.kind === 'completed') {
+    if (end.kind === 'completed' && end.isRepeat) {
+      const { businessId, callSid } = queued
+      const call = { call_sid: callSid, business_id: businessId }
+      this.#log.info({ event: 'call.reprocessed', ...call }, 'the results of a completed call are replaced')
+    } else if (end.kind === 'completed') {
       const { businessId, callSid } = queued
       this.#parts.hints.hint(businessId, end.direction)
       this.#parts.metrics.callsCompleted.inc({ direction: end.direction })
@@ -121,21 +125,21 @@ export class RecordingWorker {
     await this.#parts.audioFiles.remove(queued)
   }
 
-  async #settleSetback(job: Job<unknown>, queued: QueuedRecording, end: RunEnd & { kind: 'setback' }): Promise<void> {
-    const { step, setback } = end
+  async #settleSetback(job: Job<unknown>, queued: QueuedRecording, end: StepSetback): Promise<void> {
+    const { setback } = end
     switch (setback.kind) {
       case 'interrupted':
-        return this.#handBack(job, queued, step, null, 0)
+        return this.#handBack(job, queued, end, null, 0)
       case 'waiting':
-        return this.#handBack(job, queued, step, null, setback.afterMs)
+        return this.#handBack(job, queued, end, null, setback.afterMs)
       case 'held':
-        return this.#handBack(job, queued, step, setback.error, setback.afterMs * (1 + 0.1 * Math.random()))
+        return this.#handBack(job, queued, end, setback.error, setback.afterMs * (1 + 0.1 * Math.random()))
       case 'refused':
-        return this.#settleRefusal(job, queued, setback)
+        return this.#settleRefusal(job, queued, end, setback)
       case 'hopeless':
-        return this.#fail(queued, step, setback.error)
+        return this.#giveUp(job, queued, end, setback.error)
       default:
-        return this.#tryAgain(job, queued, step, setback, end.cause)
+        return this.#tryAgain(job, queued, end, setback)
     }
   }
 
@@ -146,6 +150,7 @@ export class RecordingWorker {
   async #settleRefusal(
     job: Job<unknown>,
     queued: QueuedRecording,
+    end: StepSetback,
     { step, error }: Setback & { kind: 'refused' },
   ): Promise<void> {
     const before = queued.step === step ? queued : { ...queued, tries: noTries, refusedAt: undefined }
@@ -155,27 +160,27 @@ export class RecordingWorker {
     if (!isAlone) {
       this.#pause.refused(step, error)
       // Due at once: it may be the next probe.
-      return this.#handBack(job, next, step, error, 0)
+      return this.#handBack(job, next, end, error, 0)
     }
     const waitMs = Math.round(refusedWaitMs(refused, this.#parts.timings))
     this.#logRetry(next, step, error, refused, waitMs)
-    await this.#handBack(job, next, step, error, waitMs)
+    await this.#handBack(job, next, end, error, waitMs)
   }
 
   async #tryAgain(
     job: Job<unknown>,
     queued: QueuedRecording,
-    step: StepName,
+    end: StepSetback,
     setback: PassingSetback,
-    err: unknown,
   ): Promise<void> {
+    const { step } = end
     const before = queued.step === step ? queued.tries : noTries
     const tries = before[setback.kind] + 1
-    if (!mayTryAgain(setback, tries)) return this.#fail(queued, step, givenUp(setback, tries))
+    if (!mayTryAgain(setback, tries)) return this.#giveUp(job, queued, end, givenUp(setback, tries))
     const waitMs = Math.round(backoffMs(setback, tries, this.#parts.timings))
-    this.#logRetry(queued, step, setback.error, tries, waitMs, err)
+    this.#logRetry(queued, step, setback.error, tries, waitMs, end.cause)
     const next = { ...queued, step, tries: { ...before, [setback.kind]: tries } }
-    await this.#handBack(job, next, step, setback.error, waitMs)
+    await this.#handBack(job, next, end, setback.error, waitMs)
   }
 
   #logRetry(
@@ -197,7 +202,7 @@ export class RecordingWorker {
   async #handBack(
     job: Job<unknown>,
     queued: QueuedRecording,
-    step: StepName,
+    { step, revision }: StepSetback,
     error: string | null,
     afterMs: number,
   ): Promise<void> {
@@ -205,20 +210,28 @@ export class RecordingWorker {
       const answer = await this.#boss.deleteJob(recordingQueue, job, { db: fromKnex(trx) })
       if (!('affected' in answer) || answer.affected !== 1) return
       await sendJob(this.#boss, trx, queued, afterMs)
-      if (error !== null) await noteStepError(trx, queued, step, error)
+      if (error !== null) await noteStepError(trx, queued, step, revision, error)
     })
   }
 
-  async #fail(recording: RecordingJob, step: StepName, error: string): Promise<void> {
+  /** Gives up what the step was about: a recording, after which the call goes on with its others, or the call. */
+  async #giveUp(job: Job<unknown>, queued: QueuedRecording, end: StepSetback, error: string): Promise<void> {
     const { knex, metrics, audioFiles } = this.#parts
-    const { businessId, callSid } = recording
-    if (await failCall(knex, recording, step, error)) {
-      metrics.pipelineJobs.inc({ step, result: 'failed' })
-      this.#log.error(
-        { event: 'call.failed', call_sid: callSid, business_id: businessId, step, error },
-        `a call failed in step ${step}: ${error}`,
-      )
+    const { businessId, callSid } = queued
+    const { step, revision, recordingSid } = end
+    const fields = { call_sid: callSid, business_id: businessId, recording_sid: recordingSid, step, error }
+    const outcome = await giveUp(knex, queued, { step, revision, recordingSid, error })
+    if (outcome === 'go on') {
+      this.#log.warn({ event: 'recording.unusable', ...fields }, `a call goes on without a recording: ${error}`)
+      return this.#handBack(job, { businessId, callSid, tries: noTries }, end, null, 0)
     }
-    await audioFiles.remove(recording)
+    if (outcome === 'failed') {
+      metrics.pipelineJobs.inc({ step, result: 'failed' })
+      this.#log.error({ event: 'call.failed', ...fields }, `a call failed in step ${step}: ${error}`)
+    } else if (outcome === 'kept') {
+      metrics.pipelineJobs.inc({ step, result: 'failed' })
+      this.#log.error({ event: 'call.reprocess_failed', ...fields }, `a completed call keeps its results: ${error}`)
+    }
+    await audioFiles.remove(queued)
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
+import { lockCall } from '../../src/calls/locks.ts'
 import { RecordingQueue } from '../../src/calls/recording-queue.ts'
 import { readConfig } from '../../src/config.ts'
 import { HintSender } from '../../src/database/hints.ts'
@@ -16,6 +17,8 @@ import {
 } from '../../src/demo/openai-stand-in.ts'
 import { jsonReply } from '../../src/demo/scripted-answers.ts'
 import { startTwilioStandIn, type TwilioStandIn } from '../../src/demo/twilio-stand-in.ts'
+import { parseCallback } from '../../src/ingress/callback.ts'
+import { applyRecording, type RecordingOutcome } from '../../src/ingress/recording.ts'
 import { type Pipeline, startPipeline } from '../../src/pipeline/pipeline.ts'
 import type { PipelineTimings } from '../../src/pipeline/timings.ts'
 import { describeError } from '../../src/telemetry/logger.ts'
@@ -81,7 +84,10 @@ interface Asked {
   extraction: number
 }
 
-/** Columns of table `calls` that differ from those of the fixture's call; `null` and `''`: Twilio did not say. */
+/**
+ * Columns of table `calls` that differ from those of the fixture's call, and of its recording's row in `recording`;
+ * `null` and `''`: Twilio did not say.
+ */
 type CallColumns = Record<string, unknown>
 
 const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
@@ -98,6 +104,14 @@ export interface Stage {
   start(environment?: Record<string, string>, timings?: Partial<PipelineTimings>): Promise<Pipeline>
   /** A call as the ingress leaves it: recorded and queued, its job in the same transaction. */
   record(words: Words, columns?: CallColumns): Promise<RecordedCall>
+  /** Another recording of the call, as its callback brings it in. @param params of Twilio that differ. */
+  addRecording(
+    call: Pick<RecordedCall, 'businessId' | 'callSid'>,
+    words: Words,
+    params?: Record<string, string>,
+  ): Promise<RecordedCall & { outcome: RecordingOutcome }>
+  /** What the model is to make of a text that no recording has. */
+  teach(words: Words): void
   askedFor(call: RecordedCall): Asked
   /** One log line in full for each event of this name. */
   loggedAs(event: string): Record<string, unknown>[]
@@ -121,6 +135,15 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
   const log = pino({ level: 'trace', serializers: { err: describeError } }, stream)
   const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
+  const newRecording = (words: Words) => {
+    const mp3 = randomBytes(1_000)
+    const sha256 = hashOf(mp3)
+    mind.learn(sha256, words)
+    calls++
+    const recordingSid = `RE${`${process.pid.toString(16)}${calls.toString(16).padStart(8, '0')}`.padStart(32, '0')}`
+    twilio.addRecording(recordingSid, mp3)
+    return { recordingSid, words, sha256 }
+  }
   const running: Pipeline[] = []
   const environment = {
     DATABASE_URL: database.url,
@@ -161,28 +184,45 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
       return pipeline
     },
     async record(words, columns = {}) {
-      const mp3 = randomBytes(1_000)
-      const sha256 = hashOf(mp3)
-      mind.learn(sha256, words)
-      calls++
-      const hex = `${process.pid.toString(16)}${calls.toString(16).padStart(8, '0')}`.padStart(32, '0')
-      const call = { businessId: '10', callSid: `CA${hex}`, recordingSid: `RE${hex}`, words, sha256 }
-      twilio.addRecording(call.recordingSid, mp3)
-      const row = { ...fixtureCall, recording_url: recordingUrl(twilio.url, call.recordingSid), ...columns }
-      const businessId = String(columns['business_id'] ?? call.businessId)
+      const recording = newRecording(words)
+      const { recording: changed, ...ofCall } = columns
+      const businessId = String(ofCall['business_id'] ?? '10')
+      const call = { businessId, callSid: recording.recordingSid.replace('RE', 'CA') }
+      const key = { business_id: businessId, call_sid: call.callSid }
       await database.knex.transaction(async (trx) => {
-        await trx('callbox.calls').insert({
-          ...row,
-          business_id: businessId,
-          call_sid: call.callSid,
-          recording_sid: call.recordingSid,
-          state: 'queued',
-          recorded_at: columns['recorded_at'] ?? trx.raw('clock_timestamp()'),
+        await trx('callbox.calls').insert({ ...fixtureCall, ...ofCall, ...key, state: 'queued' })
+        await trx('callbox.call_recordings').insert({
+          url: recordingUrl(twilio.url, recording.recordingSid),
+          ...fixtureRecording,
+          ...(changed as CallColumns | undefined),
+          ...key,
+          recording_sid: recording.recordingSid,
+          state: 'waiting',
         })
-        await queue.send(trx, { businessId, callSid: call.callSid })
+        await queue.send(trx, call)
       })
-      return { ...call, businessId }
+      return { ...call, ...recording }
     },
+    async addRecording(call, words, params = {}) {
+      const recording = newRecording(words)
+      const callback = parseCallback(
+        new URLSearchParams({
+          AccountSid: account.accountSid,
+          CallSid: call.callSid,
+          RecordingSid: recording.recordingSid,
+          RecordingUrl: recordingUrl(twilio.url, recording.recordingSid),
+          RecordingStatus: 'completed',
+          ...params,
+        }).toString(),
+      )
+      const settings = readConfig(environment).twilio
+      const outcome = await database.knex.transaction(async (trx) => {
+        await lockCall(trx, call.callSid)
+        return applyRecording(trx, call, callback, { settings, queue })
+      })
+      return { ...call, ...recording, outcome }
+    },
+    teach: (words) => mind.learn(`text ${words.transcript}`, words),
     askedFor: ({ recordingSid, words, sha256 }) => {
       const material = (request: OpenAiRequest) => ('chat' in request ? request.chat.messages.at(-1)?.text : '')
       const count = (isOne: (request: OpenAiRequest) => boolean) => openai.requests.filter(isOne).length
@@ -219,12 +259,20 @@ const fixtureCall: CallColumns = {
   started_at: new Date('2025-12-10T14:23:19Z'),
   ended_at: new Date('2025-12-10T14:23:45Z'),
   duration_sec: 26,
-  recording_started_at: new Date('2025-12-10T14:23:20Z'),
-  recording_duration_sec: 24,
 }
+const fixtureRecording = { started_at: new Date('2025-12-10T14:23:20Z'), duration_sec: 24 }
 
 export const callOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) =>
   await database.knex('callbox.calls').where({ business_id: businessId, call_sid: callSid }).first()
+
+export const recordingsOf = async (
+  database: TestDatabase,
+  { businessId, callSid }: Pick<RecordedCall, 'businessId' | 'callSid'>,
+) =>
+  await database
+    .knex('callbox.call_recordings')
+    .where({ business_id: businessId, call_sid: callSid })
+    .orderByRaw('started_at nulls last, received_at')
 
 export const stepsOf = async (database: TestDatabase, { businessId, callSid }: RecordedCall) => {
   const rows = await database.knex('callbox.call_steps').where({ business_id: businessId, call_sid: callSid })
@@ -234,7 +282,7 @@ export const stepsOf = async (database: TestDatabase, { businessId, callSid }: R
 /** The payload text of every outbox row of the call. @throws Error for one that the OpenAPI document does not describe. */
 export async function payloadsOf(database: TestDatabase, { businessId, callSid }: RecordedCall): Promise<string[]> {
   const { rows } = await database.pool.query(
-    `select payload::text from webhook_outbox o join webhook_payloads p on p.delivery_id = o.id
+    `select payload::text from callbox.webhook_outbox o join webhook_payloads p on p.delivery_id = o.id
      where o.business_id = $1 and call_sid = $2`,
     [businessId, callSid],
   )

@@ -191,9 +191,18 @@ export async function settled(database: TestDatabase, callSid: string, count: nu
 export async function callsOf(database: TestDatabase, callSid: string) {
   const { rows } = await database.pool.query(
     `select business_id, direction, from_number, to_number, state, error, twilio_status, started_at, ended_at,
-            duration_sec, recording_sid, recording_url, recording_started_at, recording_duration_sec,
-            recorded_at is not null as recorded
-     from calls where call_sid = $1`,
+            duration_sec
+     from callbox.calls where call_sid = $1`,
+    [callSid],
+  )
+  return rows
+}
+
+/** The recordings of a call in the order in which they started, without what differs from run to run. */
+export async function recordingsOf(database: TestDatabase, callSid: string) {
+  const { rows } = await database.pool.query(
+    `select recording_sid, state, error, url, source, channels, started_at, duration_sec
+     from callbox.call_recordings where call_sid = $1 order by started_at nulls last, received_at`,
     [callSid],
   )
   return rows

@@ -5,7 +5,7 @@ import { Problem } from '../problems.ts'
 import type { CallAnswer } from '../schemas/call.ts'
 import type { OperationParts } from './operation-parts.ts'
 
-/** Queues a failed call again. @throws {Problem} 404, or 409 when it has not failed. */
+/** Queues a failed or completed call again. @throws {Problem} 404, or 409 while it is neither. */
 export async function reprocessCall(
   { knex, queue, log }: Pick<OperationParts, 'knex' | 'queue' | 'log'>,
   operator: string,
@@ -19,10 +19,13 @@ export async function reprocessCall(
     return outcome
   })
   if (reprocessed.result === 'not_found') throw callNotFound(callSid)
-  if (reprocessed.result === 'not_failed') {
-    throw new Problem(409, `call ${callSid} is ${reprocessed.state}; only a failed call is processed again`)
+  if (reprocessed.result === 'not_ended') {
+    throw new Problem(
+      409,
+      `call ${callSid} is ${reprocessed.state}; only a failed or completed call is processed again`,
+    )
   }
-  log.info({ event: 'admin.call_reprocessed', operator, call_sid: callSid }, 'a failed call was queued again')
+  log.info({ event: 'admin.call_reprocessed', operator, call_sid: callSid }, 'a call was queued again')
   const row = await findCall(knex, callSid)
   if (row === null) throw callNotFound(callSid)
   return toCall(row)

@@ -66,6 +66,23 @@ const step = z
   })
   .meta({ id: 'CallStep', description: 'One step of the pipeline.' })
 
+const recording = z
+  .object({
+    recording_sid: z.string().meta({ examples: [exampleOf.callSid.replace('CA', 'RE')] }),
+    state: z
+      .enum(['waiting', 'transcribed', 'unusable'])
+      .describe(
+        'waiting: not in the transcript yet; for a completed call it came too late, and reprocess includes it. unusable: Twilio has no audio, or it cannot be fetched or transcribed',
+      ),
+    error: z.string().nullable().describe('why it is unusable'),
+    source: z.string().meta({ description: "Twilio's RecordingSource; '': unknown", examples: ['RecordVerb'] }),
+    channels: z.int().nullable(),
+    started_at: time.nullable().describe('null: Twilio did not say'),
+    duration_sec: z.int().nullable(),
+    received_at: time.describe('when its callback was stored'),
+  })
+  .meta({ id: 'CallRecording', description: 'One recording of the call.' })
+
 export const listedCall = z
   .object({
     call_sid: callSidText,
@@ -78,7 +95,7 @@ export const listedCall = z
       examples: [exampleOf.phoneNumber],
     }),
     state: state.describe('open: no recording yet; queued and processing: in the pipeline'),
-    error: z.string().nullable().describe('why it failed'),
+    error: z.string().nullable().describe('why it failed; for a completed call: why it could not be reprocessed'),
     steps: z.array(step).describe('in the order in which they began'),
     ...fromPlatform,
     city: z.string().meta({ examples: ['בית שאן'] }),
@@ -97,6 +114,7 @@ export const listedCall = z
 
 export const call = listedCall
   .extend({
+    recordings: z.array(recording).describe('in the order in which they started, which is that of the transcript'),
     transcript: z.string().nullable().describe('null before it is there and once retention has taken it'),
     summary: z.string().nullable().describe('null before it is there and once retention has taken it'),
     metadata: metadataText,

@@ -20,7 +20,9 @@ export function callProgress(response: Response, call: CallAnswer): Html {
     `${path}/progress`,
     isMoving ? everySeconds : null,
     html`<section class="card stack" aria-label="Facts">${facts(call)}
-${state === 'failed' && orderForm(response, `${path}/reprocess`, html`<button class="primary">Process it again</button>`)}</section>
+${state === 'failed' && orderForm(response, `${path}/reprocess`, html`<button class="primary">Process it again</button>`)}
+${state === 'completed' && orderForm(response, `${path}/reprocess`, html`<button>Process it again</button>`)}</section>
+<section class="card"><h2>Recordings</h2>${recordings(call)}</section>
 <section class="card"><h2>Steps</h2>${steps(call)}</section>`,
   )
 }
@@ -39,8 +41,25 @@ function facts(call: CallAnswer): Html {
 <div><dt>Customer</dt><dd>${text(call.customer_name)}</dd></div>
 <div><dt>Agent</dt><dd>${text(call.agent_name)}</dd></div>
 <div><dt>Lead</dt><dd>${text(call.lead_id)}</dd></div>
-${error !== null && html`<div class="across"><dt>Why it failed</dt><dd class="bad-text" dir="auto">${visibleText(error)}</dd></div>`}
+${error !== null && html`<div class="across"><dt>${state === 'failed' ? 'Why it failed' : 'Why it could not be processed again'}</dt><dd class="bad-text" dir="auto">${visibleText(error)}</dd></div>`}
 </dl>`
+}
+
+const recordingTone = { waiting: 'wait', transcribed: 'good', unusable: 'bad' } as const
+
+function recordings(call: CallAnswer): Html {
+  if (call.recordings.length === 0) return html`<p class="muted">None has come yet.</p>`
+  return html`<ol class="timeline">${call.recordings.map((recording) => {
+    const { recording_sid: sid, state, error, source, duration_sec: seconds } = recording
+    const isLate = state === 'waiting' && call.state === 'completed'
+    return html`<li class="${recordingTone[state]}"><span class="dot" aria-hidden="true"></span><div>
+<div class="row"><h3 class="mono"><bdi>${visibleText(sid)}</bdi></h3>${status(state)}${
+      seconds !== null && html`<span class="took">${duration(seconds * 1_000)}</span>`
+    }${source !== '' && html`<span class="muted">${visibleText(source)}</span>`}<span class="when">${time(recording.started_at ?? recording.received_at)}</span></div>
+${error !== null && html`<p class="error" dir="auto">${visibleText(error)}</p>`}
+${isLate && html`<p class="muted">It came after the call was completed. Process the call again to include it.</p>`}
+</div></li>`
+  })}</ol>`
 }
 
 function steps(call: CallAnswer): Html {

@@ -49,7 +49,7 @@ ${callText(call)}`,
   router.post('/calls/:call_sid/reprocess', async (request, response) => {
     const { call_sid: callSid } = readPath(request, callPath)
     await reprocessCall(parts, operatorOf(response), callSid)
-    const said = 'The call is queued again. Its finished steps are kept.'
+    const said = 'The call is queued again. No recording is transcribed twice.'
     await redirectWith(response, `/console/calls/${callSid}`, visitOf(response), said)
   })
   return router
