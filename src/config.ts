@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { refuseDatabaseUrl, withPlainSslMode } from './database/database-url.ts'
 import { defaultSchema } from './database/schema.ts'
 import { nat64PrefixBits, parseNat64Prefix } from './lib/embedded-ipv4.ts'
 
@@ -164,6 +165,13 @@ class Reader {
     const got = secret ? `a value of ${text.length} characters` : JSON.stringify(text)
     throw new ConfigError(`${name}: got ${got}; expected ${expected}`)
   }
+
+  databaseUrl(name: string): string | null {
+    const fault = refuseDatabaseUrl(this.env[name]?.trim() ?? '')
+    if (fault !== null) throw new ConfigError(`${name}: ${fault}`)
+    const url = this.optional(name, postgresUrl, 'postgres://user:password@host:port/database', true)
+    return url === null ? null : withPlainSslMode(url)
+  }
 }
 
 /**
@@ -174,12 +182,12 @@ class Reader {
 export function readConfig(env: Environment): Config {
   const read = new Reader(env)
   const port = read.optional('PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 8080
-  const databaseUrl = read.optional('DATABASE_URL', postgresUrl, 'postgres://user:password@host:port/database', true)
+  const databaseUrl = read.databaseUrl('DATABASE_URL')
   const timeout = 'one duration such as 250ms, 15s or 1m, from 10ms to 10m'
   const schedule = 'durations joined by commas, such as 5s,5m,30m,2h; at most 50, none over 30d'
   return {
     databaseUrl,
-    databaseDirectUrl: read.optional('DATABASE_DIRECT_URL', postgresUrl, 'postgres://user:password@host/db', true),
+    databaseDirectUrl: read.databaseUrl('DATABASE_DIRECT_URL'),
     databaseSchema: read.optional('DATABASE_SCHEMA', schemaName, schemaNameExpected) ?? defaultSchema,
     home: resolve(read.optional('CALLBOX_HOME', z.string(), 'a directory') ?? '.callbox'),
     port,

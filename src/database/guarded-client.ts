@@ -43,6 +43,8 @@ export class GuardedClient extends pg.Client {
     this.#deadlineMs = config.query_timeout ?? 0
     // Without a listener the loss of a connection that is in use would end the process; its statement rejects anyway.
     this.on('error', () => this.condemn())
+    // A sign-in that fails on our side leaves the socket open, until the server gives up after a minute.
+    this.connection.on('error', () => this.connection.stream.destroy())
     const query = this.query.bind(this) as (...args: unknown[]) => unknown
     this.query = ((...args: unknown[]) => this.#watch(query, args)) as typeof this.query
   }

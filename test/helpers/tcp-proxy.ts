@@ -16,6 +16,8 @@ export interface TcpProxy {
   cut(): void
   /** Passes nothing on, in either direction, and closes nothing: half-open, as when a cable is pulled. */
   freeze(): void
+  /** The same for the connections that are open now; new ones get through, as after a failover. */
+  freezeOpen(): void
   /** Ends `cut` and `freeze`; what was held back arrives late. */
   restore(): void
   /** Holds back the next whole answer to a statement that contains `statement`, where it or what was asked contains `text`. */
@@ -157,6 +159,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     },
     freeze() {
       state = 'frozen'
+      for (const { flows } of connections) for (const flow of flows) flow.hold()
+    },
+    freezeOpen() {
       for (const { flows } of connections) for (const flow of flows) flow.hold()
     },
     restore() {

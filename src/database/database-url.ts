@@ -1,0 +1,53 @@
+import { accessSync, constants } from 'node:fs'
+
+const oneAddress =
+  'expected one address that follows the primary: HAProxy with on-marked-down shutdown-sessions, a virtual IP or a ' +
+  'managed endpoint'
+
+/** What libpq does with several hosts, and `pg` ignores. */
+const multiHostParameters = ['target_session_attrs', 'load_balance_hosts', 'hostaddr']
+const fileParameters = ['sslrootcert', 'sslcert', 'sslkey']
+const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
+
+/**
+ * What `pg` would silently ignore, or fail on later, in the URL of a database.
+ *
+ * @returns `got <value>; expected <what>`, without user and password; `null`: nothing.
+ */
+export function refuseDatabaseUrl(url: string): string | null {
+  const [, authority = ''] = /^[a-z]+:\/\/([^/?#]*)/i.exec(url) ?? []
+  const [, query = ''] = /\?([^#]*)/.exec(url.slice(url.indexOf(authority) + authority.length)) ?? []
+  const parameters = new URLSearchParams(query)
+  const hosts = [
+    authority.slice(authority.lastIndexOf('@') + 1),
+    ...parameters.getAll('host'),
+    ...parameters.getAll('port'),
+  ]
+  if (hosts.some((host) => host.includes(','))) return `got several hosts; ${oneAddress}`
+  const ignored = multiHostParameters.find((name) => parameters.has(name))
+  if (ignored !== undefined) return `got the parameter ${ignored}, which has no effect here; ${oneAddress}`
+  const mode = parameters.get('sslmode')
+  if (mode !== null && !sslModes.includes(mode)) return `got sslmode=${mode}; expected ${sslModes.join(', ')}`
+  for (const name of fileParameters) {
+    const file = parameters.get(name)
+    const fault = file === null ? null : refuseFile(file)
+    if (fault !== null) return `got ${name}=${file} (${fault}); expected a PEM file that this process can read`
+  }
+  return null
+}
+
+/** `pg` takes these modes for `verify-full`, and warns about that in ten lines. */
+export const withPlainSslMode = (url: string): string =>
+  url.includes('uselibpqcompat=true')
+    ? url
+    : url.replace(/([?&]sslmode=)(prefer|require|verify-ca)(?=&|#|$)/, '$1verify-full')
+
+function refuseFile(file: string): string | null {
+  try {
+    accessSync(file, constants.R_OK)
+    return null
+  } catch (error) {
+    if (file === 'system') return 'leave it out for the CAs that Node trusts'
+    return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be read'
+  }
+}

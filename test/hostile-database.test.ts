@@ -1,0 +1,57 @@
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { migrate } from '../src/database/migrate.ts'
+import { defaultSchema } from '../src/database/schema.ts'
+import { startCallStage } from './helpers/call-stage.ts'
+import { createTestDatabase } from './helpers/database.ts'
+
+/** Defaults of a database that change what statements mean, or how values are written. */
+const hostile = {
+  datestyle: 'SQL, DMY',
+  timezone: 'Asia/Kolkata',
+  intervalstyle: 'sql_standard',
+  extra_float_digits: '-15',
+  bytea_output: 'escape',
+  array_nulls: 'off',
+  transform_null_equals: 'on',
+  standard_conforming_strings: 'off',
+  client_encoding: 'LATIN1',
+  default_transaction_isolation: 'serializable',
+  default_transaction_deferrable: 'on',
+  search_path: 'pg_catalog',
+  row_security: 'off',
+  exit_on_error: 'on',
+  statement_timeout: '1',
+  lock_timeout: '1',
+  idle_in_transaction_session_timeout: '1',
+  idle_session_timeout: '1',
+  transaction_timeout: '100',
+}
+
+test('a database whose defaults are hostile serves a call from callback to webhook', async () => {
+  const database = await createTestDatabase()
+  const server = new pg.Client(database.url)
+  await server.connect()
+  const name = new URL(database.url).pathname.slice(1)
+  await server.query('drop schema callbox cascade; drop schema callbox_jobs cascade')
+  for (const [setting, value] of Object.entries(hostile)) {
+    await server.query(`alter database ${name} set ${setting} = ${setting === 'datestyle' ? value : `'${value}'`}`)
+  }
+  await server.end()
+  await migrate(database.url, defaultSchema)
+  const stage = await startCallStage(database.url)
+  await stage.untilReady()
+  await stage.putBusiness()
+  const calls = Array.from({ length: 5 }, () => stage.newCall())
+  expect(await Promise.all(calls.map((call) => stage.report(call)))).toEqual(calls.map(() => [204, 204]))
+  for (const { callSid } of calls) {
+    expect(await stage.posted(callSid)).toMatchObject({
+      event_type: 'call.completed',
+      summary: 'A flat to rent in Haifa.',
+      started_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    })
+  }
+  for (const role of Object.values(stage.roles)) {
+    expect(role.log.filter(({ level }) => Number(level) >= 50)).toEqual([])
+  }
+})
