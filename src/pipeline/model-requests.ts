@@ -1,7 +1,7 @@
 import type OpenAI from 'openai'
 import type { Config } from '../config.ts'
 import { type Fault, judgeFailure, serviceName } from './fault-table.ts'
-import { longFetch } from './long-fetch.ts'
+import { longFetch, whyTooLarge } from './long-fetch.ts'
 import { done, type ModelStep, type Outcome, type Setback, setBack } from './outcome.ts'
 import type { Pause } from './pause.ts'
 import { retryQuickly } from './quick-retry.ts'
@@ -92,6 +92,8 @@ export class ModelRequests {
         return outcome
       } catch (error) {
         if (signal.aborted) return setBack({ kind: 'interrupted' })
+        const tooLarge = whyTooLarge(error)
+        if (tooLarge !== null) return setBack({ kind: 'hopeless', error: tooLarge })
         const failure = readFailure(error)
         const { fault, error: sentence, isUnexplained } = judgeFailure(failure, step)
         const sent = [...parts].filter((part) => part !== 'json_object' || !parts.has('json_schema'))

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type OpenAI from 'openai'
 import type { Config } from '../config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -7,6 +6,7 @@ import type { ModelRequests } from './model-requests.ts'
 import { countUsage } from './model-usage.ts'
 import { done, type Outcome, setBack, storableText } from './outcome.ts'
 import type { OptionalPart } from './server-memory.ts'
+import { withUpload } from './upload.ts'
 
 /** Whole requests, in milliseconds: an hour of speech takes a slow server many minutes. */
 const transcriptionDeadlineMs = 15 * 60_000
@@ -47,17 +47,16 @@ export class OpenAiService {
     const model = this.#settings.transcribeModel
     let isHintTaken: boolean | null = null
     const send = async (client: OpenAI, parts: ReadonlySet<OptionalPart>): Promise<Outcome<string>> => {
-      // Whole: of a file that another run of the call removes meanwhile, a blob that streams it would reject where nobody
-      // listens, and the process would end.
-      const audio = await readFile(path)
-      const answer = await client.audio.transcriptions.create(
-        {
-          file: new File([audio], 'recording.mp3', { type: 'audio/mpeg' }),
-          model,
-          response_format: 'json',
-          ...transcriptionParameters(model, parts.has('language') ? language : ''),
-        },
-        { signal, timeout: transcriptionDeadlineMs },
+      const answer = await withUpload(path, (file) =>
+        client.audio.transcriptions.create(
+          {
+            file,
+            model,
+            response_format: 'json',
+            ...transcriptionParameters(model, parts.has('language') ? language : ''),
+          },
+          { signal, timeout: transcriptionDeadlineMs },
+        ),
       )
       countUsage(this.#metrics, 'transcript', answer.usage)
       isHintTaken = parts.has('language')
