@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import manifest from '../package.json' with { type: 'json' }
 import { figures } from './figures.ts'
 import type { Bench } from './harness/bench.ts'
 import { describeMachine, showMachine } from './harness/machine.ts'
@@ -21,18 +22,18 @@ function refuse(why: string): never {
 }
 
 const { values, positionals } = readArguments()
-if (values.help === true) {
-  process.stdout.write(usage)
+if (values.help === true || values.version === true) {
+  process.stdout.write(values.help === true ? usage : `${manifest.version}\n`)
   process.exit()
 }
 const quick = values.quick === true
 const rounds = Number(values.rounds ?? (quick ? 1 : 3))
 const chosen = positionals.length === 0 ? Object.keys(figures) : positionals
 if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
-  refuse(`--rounds: got ${values.rounds}; takes a whole number from 1 to 100`)
+  refuse(`--rounds: got ${values.rounds}; expected a whole number from 1 to 100`)
 }
 const unknown = chosen.find((name) => !Object.hasOwn(figures, name))
-if (unknown !== undefined) refuse(`got ${JSON.stringify(unknown)}; takes names of rows`)
+if (unknown !== undefined) refuse(`got ${JSON.stringify(unknown)}; expected names of rows`)
 
 const startedAt = new Date()
 const lines: Line[] = []
@@ -75,8 +76,11 @@ function readArguments() {
     return parseArgs({
       allowPositionals: true,
       options: {
-        ...{ help: { type: 'boolean' }, quick: { type: 'boolean' } },
-        ...{ rounds: { type: 'string' }, profile: { type: 'string' } },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+        quick: { type: 'boolean' },
+        rounds: { type: 'string' },
+        profile: { type: 'string' },
       },
     })
   } catch (error) {

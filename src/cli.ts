@@ -1,63 +1,152 @@
 #!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import manifest from '../package.json' with { type: 'json' }
 import { type Config, ConfigError, type Role, readConfig, roles } from './config.ts'
-import { openDatabase } from './database/open.ts'
-import { explainMigration } from './database/unusable.ts'
+import { type EnvFile, loadEnvFile } from './env-file.ts'
 import { allowSlowHandshakes } from './lib/outbound-connections.ts'
-import { startService } from './service.ts'
-import { sayWhatIsMissing } from './start-report.ts'
-import { createLogger, type Logger } from './telemetry/logger.ts'
+import { onStopSignal } from './lib/stop-signals.ts'
+import { createLogger } from './telemetry/logger.ts'
 
-const usage = `callbox start [api] [worker] [dispatcher]   run these roles; none named: all, in one process
-callbox migrate                             bring the schema of DATABASE_URL to this version
-callbox reseal                              encrypt all secrets anew, from SECRETS_KEY_PREVIOUS to SECRETS_KEY
-callbox demo [--keep]                       play a few calls on the embedded database
-`
+interface Command {
+  /** What follows its name. */
+  words: string
+  does: string
+  positionals: readonly string[]
+  options: readonly string[]
+  run(words: readonly string[]): Promise<void>
+}
+
+const commands: Record<string, Command> = {
+  start: {
+    words: '[api] [worker] [dispatcher]',
+    does: 'run these roles; without a name all of them, in one process',
+    positionals: roles,
+    options: [],
+    run: runStart,
+  },
+  migrate: {
+    words: '',
+    does: 'bring the schema of DATABASE_URL to this version',
+    positionals: [],
+    options: [],
+    run: runMigrate,
+  },
+  reseal: {
+    words: '',
+    does: 'encrypt all secrets again, from SECRETS_KEY_PREVIOUS to SECRETS_KEY',
+    positionals: [],
+    options: [],
+    run: runReseal,
+  },
+  demo: {
+    words: '[--keep]',
+    does: 'play a few calls on the embedded database; --keep leaves it running',
+    positionals: [],
+    options: ['--keep'],
+    run: runDemo,
+  },
+}
+
+/** Wrong usage; its message is the first line to print. */
+class UsageError extends Error {}
+
+let envFile: EnvFile | null = null
 
 allowSlowHandshakes()
 
-const [command, ...words] = process.argv.slice(2)
-
 try {
-  if (command === 'start') await runStart(words)
-  else if (command === 'migrate' && words.length === 0) await runMigrate()
-  else if (command === 'reseal' && words.length === 0) {
-    const { runReseal } = await import('./reseal.ts')
-    await runReseal(readConfig(process.env))
-  } else if (command === 'demo' && words.every((word) => word === '--keep')) {
-    const { runDemo } = await import('./demo/demo.ts')
-    process.exitCode = await runDemo({ keep: words.includes('--keep') })
-  } else if (command === 'help' || command === '--help') {
-    process.stdout.write(usage)
-  } else {
-    process.stderr.write(usage)
-    process.exitCode = 2
-  }
+  await runCommand(process.argv.slice(2))
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = 1
-}
-
-async function runStart(words: string[]): Promise<void> {
-  const unknown = words.find((word) => !roles.some((role) => role === word))
-  if (unknown !== undefined) throw new ConfigError(`start: got "${unknown}"; takes api, worker, dispatcher`)
-  const chosen: Role[] = words.length === 0 ? [...roles] : roles.filter((role) => words.includes(role))
-  const config = readConfig(process.env)
-  const log = createLogger(config.logLevel, chosen.length === roles.length ? 'callbox' : chosen.join('+'))
-  await runUntilSignal(config, chosen, log)
-}
-
-async function runUntilSignal(config: Config, chosen: Role[], log: Logger): Promise<void> {
-  const signalled = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ event: 'service.stopping', signal }, `${signal}: finishing what is under way; once more ends at once`)
-      process.once(signal, () => process.exit(1))
-      signalled.resolve()
-    })
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${usageOf(Object.keys(commands))}`)
+    process.exitCode = 2
+  } else if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}${originOf(error)}\n`)
+    process.exitCode = 1
+  } else {
+    throw error
   }
+}
+
+async function runCommand([name, ...rest]: readonly string[]): Promise<void> {
+  if (name === undefined) throw new UsageError('callbox: got no command')
+  const isHelp = name === 'help' || name === '--help' || name === '-h'
+  if (isHelp || name === '--version') {
+    process.stdout.write(isHelp ? usageOf(rest.filter((word) => Object.hasOwn(commands, word))) : version())
+    return
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) {
+    throw new UsageError(`callbox: got ${JSON.stringify(name)}; expected ${Object.keys(commands).join(', ')}`)
+  }
+  const words = readWords(rest)
+  if (words.some((word) => word === '--help' || word === '-h')) process.stdout.write(usageOf([name]))
+  else if (words.includes('--version')) process.stdout.write(version())
+  else await command.run(checkWords(name, command, words))
+}
+
+/** Options as `--name` or `--name=value`, and what is no option, in their order. */
+function readWords(args: string[]): string[] {
+  const { tokens } = parseArgs({ args, strict: false, allowPositionals: true, tokens: true })
+  return tokens.flatMap((token) => {
+    if (token.kind === 'positional') return [token.value]
+    if (token.kind === 'option') return [`${token.rawName}${token.value === undefined ? '' : `=${token.value}`}`]
+    return []
+  })
+}
+
+/** @throws {UsageError} for the first word that the command does not take. */
+function checkWords(name: string, { positionals, options }: Command, words: readonly string[]): readonly string[] {
+  const known = [...positionals, ...options]
+  const unknown = words.find((word) => !known.includes(word))
+  if (unknown === undefined) return words
+  throw new UsageError(`${name}: got ${JSON.stringify(unknown)}; expected ${known.join(', ') || 'nothing'}`)
+}
+
+/** @param names none: of all. */
+function usageOf(names: readonly string[]): string {
+  const shown = Object.entries(commands).filter(([name]) => names.length === 0 || names.includes(name))
+  const lines = shown.map(([name, { words, does }]) => `${`callbox ${name} ${words}`.padEnd(44)}${does}\n`)
+  return `${lines.join('')}\n--help, -h   print this\n--version    print the version\n`
+}
+
+function version(): string {
+  return `${manifest.version}\n`
+}
+
+/** The environment with `.env` of the working directory. */
+function readSettings(): Config {
+  envFile = loadEnvFile(process.cwd(), process.env)
+  return readConfig(process.env)
+}
+
+/** Says that the variable of an error came from the file. */
+function originOf({ message }: ConfigError): string {
+  const name = /^[A-Z_]+(?=:)/.exec(message)?.[0]
+  return envFile !== null && name !== undefined && envFile.names.has(name) ? ` (set in ${envFile.path})` : ''
+}
+
+function printEnvFile(): void {
+  if (envFile !== null) process.stdout.write(`settings from ${envFile.path}\n`)
+}
+
+async function runStart(words: readonly string[]): Promise<void> {
+  const chosen: Role[] = words.length === 0 ? [...roles] : roles.filter((role) => words.includes(role))
+  const config = readSettings()
+  const log = createLogger(config.logLevel, chosen.length === roles.length ? 'callbox' : chosen.join('+'))
+  const signalled = Promise.withResolvers<void>()
+  onStopSignal((signal) => {
+    log.info(
+      { event: 'service.stopping', signal },
+      `${signal}: finishing what is under way; another one after 2 s ends it at once`,
+    )
+    signalled.resolve()
+  })
+  if (envFile !== null) log.info({ event: 'service.env_file', file: envFile.path }, `settings from ${envFile.path}`)
+  const { startService } = await import('./service.ts')
+  const { sayWhatIsMissing } = await import('./start-report.ts')
   const service = await startService(config, chosen, log)
-  sayWhatIsMissing(config, service.config.publicUrl, chosen, log)
+  sayWhatIsMissing(config, service.config, chosen, log)
   try {
     await Promise.race([signalled.promise, service.failed])
   } catch (error) {
@@ -73,14 +162,17 @@ async function runUntilSignal(config: Config, chosen: Role[], log: Logger): Prom
 }
 
 async function runMigrate(): Promise<void> {
-  const config = readConfig(process.env)
+  const config = readSettings()
+  printEnvFile()
   const url = config.databaseDirectUrl ?? config.databaseUrl
   if (url === null) {
+    const { openDatabase } = await import('./database/open.ts')
     const opened = await openDatabase(config, true)
     await opened.embedded?.stop()
     process.stdout.write(`the embedded database in ${config.home} is current; DATABASE_URL would name another\n`)
     return
   }
+  const { explainMigration } = await import('./database/unusable.ts')
   const { migrate } = await import('./database/migrate.ts')
   const say = (line: string) => process.stderr.write(`${line}\n`)
   const applied = await migrate(url, config.databaseSchema, say).catch((error: unknown) => {
@@ -89,4 +181,16 @@ async function runMigrate(): Promise<void> {
   process.stdout.write(
     applied.length === 0 ? 'nothing to do: the schema is current\n' : `applied ${applied.join(', ')}\n`,
   )
+}
+
+async function runReseal(): Promise<void> {
+  const config = readSettings()
+  printEnvFile()
+  const { runReseal: reseal } = await import('./reseal.ts')
+  await reseal(config)
+}
+
+async function runDemo(words: readonly string[]): Promise<void> {
+  const { runDemo: demo } = await import('./demo/demo.ts')
+  process.exitCode = await demo({ keep: words.includes('--keep') })
 }

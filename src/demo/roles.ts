@@ -26,6 +26,8 @@ export function spawnRole(role: Role, env: NodeJS.ProcessEnv, logs: string): Run
   // Detached: Ctrl-C in a terminal goes to the whole foreground group, and the roles are to end in order.
   const child = spawn(process.execPath, ['--import', endWithParent, cli, 'start', role], {
     env,
+    // Settings of a `.env` must not reach into the demo.
+    cwd: logs,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

@@ -1,6 +1,7 @@
 /** `npm run chaos`: what is promised, while everything around it breaks. See `test/README.md`. */
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import manifest from '../../package.json' with { type: 'json' }
 import { type Check, judge } from './judge.ts'
 import { makePlan } from './plan.ts'
 import { planLines, tables } from './report.ts'
@@ -25,20 +26,31 @@ const schema = z.object({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-function readOptions(): z.infer<typeof schema> | null {
+const commandLine = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+  minutes: { type: 'string' },
+  seed: { type: 'string' },
+  judge: { type: 'string' },
+} as const
+
+/** The exit code where there is nothing to run. */
+function readOptions(): z.infer<typeof schema> | number {
   try {
-    const options = { minutes: { type: 'string' }, seed: { type: 'string' }, judge: { type: 'string' } } as const
-    return schema.parse(parseArgs({ options }).values)
+    const { help, version, ...values } = parseArgs({ options: commandLine }).values
+    if (!help && !version) return schema.parse(values)
+    process.stdout.write(help ? usage : `${manifest.version}\n`)
+    return 0
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error)
     process.stderr.write(`${reason}\n\n${usage}`)
-    return null
+    return 2
   }
 }
 
 async function main(): Promise<number> {
   const options = readOptions()
-  if (options === null) return 2
+  if (typeof options === 'number') return options
   const seed = options.seed ?? Math.floor(Math.random() * 4_294_967_296)
   say(`seed ${seed}, ${options.minutes} min, ${dispatchers} dispatchers with a window of ${window}, ${rate} events/s`)
   const plan = makePlan(seed, options.minutes, dispatchers)

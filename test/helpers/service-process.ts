@@ -41,6 +41,8 @@ export function spawnService(
   }
   const child = spawn(process.execPath, ['--import', endWithParent, cli, 'start', ...roles], {
     env,
+    // Not the root, where a developer may have a `.env`.
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const log: LogLine[] = []
