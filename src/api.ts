@@ -5,7 +5,7 @@ import { createConsole } from './admin/console/console.ts'
 import { fleetMetrics } from './admin/fleet-metrics.ts'
 import { openApiRouter } from './admin/openapi/router.ts'
 import { OverviewReader } from './admin/overview-reader.ts'
-import { Problem, problemAnswers } from './admin/problems.ts'
+import { noSuchPath } from './admin/problems.ts'
 import { countRefusedSignIns } from './admin/refused-sign-ins.ts'
 import { RequeueRunner } from './admin/requeue-runner.ts'
 import { startRetention } from './admin/retention.ts'
@@ -29,8 +29,16 @@ interface ApiParts {
   metrics: Metrics
 }
 
+export interface StartedApi {
+  /** What Twilio calls. */
+  callbacks: express.Router
+  /** The admin API, the console and OpenAPI; it answers every other path with 404. */
+  admin: express.Router
+  stop(): Promise<void>
+}
+
 /** The role `api`: Twilio's callbacks, the admin API, the console, the fleet's metrics and retention. */
-export async function startApi(parts: ApiParts): Promise<{ router: express.Router; stop(): Promise<void> }> {
+export async function startApi(parts: ApiParts): Promise<StartedApi> {
   const queue = new RecordingQueue(parts.databaseUrl, parts.config.databaseSchema, parts.log)
   await queue.start()
   const ingress = createIngress({ ...parts, queue })
@@ -42,20 +50,19 @@ export async function startApi(parts: ApiParts): Promise<{ router: express.Route
   const overview = new OverviewReader(parts.knex)
   overview.start()
   ingress.start()
-  const router = express.Router()
-  router.use(ingress.router)
-  router.use(openApiRouter(parts.config.publicUrl))
-  router.use(countRefusedSignIns(parts.metrics))
-  const signIns = new SignInLimit(parts.config.adminTokens, parts.log)
-  router.use(adminRouter({ ...parts, queue, signIns, overview }))
-  const adminConsole = createConsole({ ...parts, queue, signIns, overview })
-  router.use(adminConsole.router)
-  router.use(() => {
-    throw new Problem(404, 'there is no such path')
-  })
-  router.use(problemAnswers(parts.log))
+  const { adminTokens, adminUrl, publicUrl } = parts.config
+  const admin = express.Router()
+  admin.use(openApiRouter(adminUrl, publicUrl))
+  admin.use(countRefusedSignIns(parts.metrics))
+  const signIns = new SignInLimit(adminTokens, parts.log)
+  admin.use(adminRouter({ ...parts, queue, signIns, overview }))
+  const consoleConfig = { adminTokens, publicUrl: adminUrl }
+  const adminConsole = createConsole({ ...parts, config: consoleConfig, queue, signIns, overview })
+  admin.use(adminConsole.router)
+  admin.use(noSuchPath(parts.log))
   return {
-    router,
+    callbacks: ingress.router,
+    admin,
     async stop() {
       adminConsole.stop()
       overview.stop()

@@ -27,9 +27,15 @@ export interface Config {
   /** Absolute path of the directory of embedded data, generated secrets and audio. */
   home: string
   port: number
+  /** Of the admin API, console, metrics and OpenAPI; `null`: `port` serves them too. */
+  adminPort: number | null
   metricsPort: number
   /** Without a trailing slash; what Twilio signs starts with it. */
   publicUrl: string
+  /** Without a trailing slash; where operators open the console and the admin API. */
+  adminUrl: string
+  /** Addresses and CIDRs whose `X-Forwarded-For` is believed. */
+  trustedProxies: string[]
   /** Empty: not given. */
   adminTokens: AdminToken[]
   /** 32 bytes; `null`: not given. */
@@ -111,6 +117,7 @@ const network = z.string().refine((text) => {
   const family = isIP(address)
   return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
 })
+const addressOrNetwork = z.union([z.string().refine((text) => isIP(text) !== 0 && !text.includes('%')), network])
 
 const nat64Prefix = z.string().refine((text) => {
   if (!network.safeParse(text).success || !text.includes(':')) return false
@@ -126,6 +133,9 @@ const host = z
   .transform((text) => `${URL.parse(`https://${text}`)?.hostname ?? ''}${text.match(/:\d+$/)?.[0] ?? ''}`)
   .refine((text) => text !== '' && !text.startsWith(':'))
 
+/** Of an admin token, in characters. */
+const minTokenLength = 16
+
 const adminTokens = list.pipe(
   z
     .array(
@@ -137,13 +147,13 @@ const adminTokens = list.pipe(
             ? { name: 'admin', token: part }
             : { name: part.slice(0, colon), token: part.slice(colon + 1) }
         })
-        .pipe(z.object({ name: z.string().min(1), token: z.string().min(8) })),
+        .pipe(z.object({ name: z.string().min(1), token: z.string().min(minTokenLength) })),
     )
     .min(1)
     .refine((tokens) => new Set(tokens.map(({ token }) => token)).size === tokens.length),
 )
 
-const adminTokensTake = 'a token of 8 characters or more, or name:token,name:token, no token twice'
+const adminTokensExpected = `a token of ${minTokenLength} characters or more, or name:token,name:token, no token twice`
 
 const base64Key = z
   .string()
@@ -182,6 +192,11 @@ class Reader {
 export function readConfig(env: Environment): Config {
   const read = new Reader(env)
   const port = read.optional('PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 8080
+  const givenAdminPort = read.optional('ADMIN_PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535')
+  const adminPort = givenAdminPort === port && port !== 0 ? null : givenAdminPort
+  const publicUrl =
+    read.optional('PUBLIC_URL', httpUrl, 'an http or https address, such as https://callbox.example') ??
+    `http://localhost:${port}`
   const databaseUrl = read.databaseUrl('DATABASE_URL')
   const timeout = 'one duration such as 250ms, 15s or 1m, from 10ms to 10m'
   const schedule = 'durations joined by commas, such as 5s,5m,30m,2h; at most 50, none over 30d'
@@ -191,11 +206,19 @@ export function readConfig(env: Environment): Config {
     databaseSchema: read.optional('DATABASE_SCHEMA', schemaName, schemaNameExpected) ?? defaultSchema,
     home: resolve(read.optional('CALLBOX_HOME', z.string(), 'a directory') ?? '.callbox'),
     port,
+    adminPort,
     metricsPort: read.optional('METRICS_PORT', wholeNumber(0, 65_535), 'a port from 0 to 65535') ?? 9464,
-    publicUrl:
-      read.optional('PUBLIC_URL', httpUrl, 'an http or https address, such as https://callbox.example') ??
-      `http://localhost:${port}`,
-    adminTokens: read.optional('ADMIN_TOKEN', adminTokens, adminTokensTake, true) ?? [],
+    publicUrl,
+    adminUrl:
+      read.optional('ADMIN_URL', httpUrl, 'an http or https address, such as https://callbox.internal') ??
+      (adminPort === null ? publicUrl : `http://localhost:${adminPort}`),
+    trustedProxies:
+      read.optional(
+        'TRUSTED_PROXIES',
+        list.pipe(z.array(addressOrNetwork)),
+        'addresses and networks joined by commas, such as 10.0.0.5,fd00::/8',
+      ) ?? [],
+    adminTokens: read.optional('ADMIN_TOKEN', adminTokens, adminTokensExpected, true) ?? [],
     secretsKey: read.optional('SECRETS_KEY', base64Key, '32 bytes in base64 (openssl rand -base64 32)', true),
     secretsKeyPrevious: read.optional('SECRETS_KEY_PREVIOUS', base64Key, 'the former SECRETS_KEY', true),
     twilio: {
@@ -261,7 +284,7 @@ export function readConfig(env: Environment): Config {
  */
 export function requireSecrets(config: Config, chosen: readonly Role[]): void {
   if (chosen.includes('api') && config.adminTokens.length === 0) {
-    throw new ConfigError(`ADMIN_TOKEN: got nothing; expected ${adminTokensTake}`)
+    throw new ConfigError(`ADMIN_TOKEN: got nothing; expected ${adminTokensExpected}`)
   }
   if (config.secretsKey === null && (chosen.includes('api') || chosen.includes('dispatcher'))) {
     throw new ConfigError('SECRETS_KEY: got nothing; expected 32 bytes in base64 (openssl rand -base64 32)')

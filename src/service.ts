@@ -1,6 +1,4 @@
 import { hostname } from 'node:os'
-import express, { type RequestHandler } from 'express'
-import { trustedProxies } from './admin/trusted-proxies.ts'
 import { type Config, ConfigError, type Role, requireSecrets } from './config.ts'
 import { HintSender } from './database/hints.ts'
 import { createKnex } from './database/knex.ts'
@@ -11,8 +9,8 @@ import { missingMigrations } from './database/schema-version.ts'
 import { Sealer } from './database/sealing.ts'
 import { checkSecretsKey } from './database/secrets-key.ts'
 import { describeTrouble, explainUnusable, needsOperator } from './database/unusable.ts'
-import { healthRouter, type ReadinessCheck } from './telemetry/health.ts'
-import { listenHttp } from './telemetry/http-listener.ts'
+import { openPorts } from './http/service-ports.ts'
+import { healthRouter, metricsRouter, type ReadinessCheck } from './telemetry/health.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 
@@ -93,34 +91,28 @@ async function startRoles(
     async () => (running ? null : `starting: ${roles.join(', ')}`),
     async () => (stopping.aborted ? `stopping: ${roles.join(', ')}` : null),
   ]
-  let api: RequestHandler = (_request, response) => {
-    const detail = 'this process has just started and is not ready; try again'
-    response.status(503).set('retry-after', '1').type('application/problem+json')
-    response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503, detail }))
-  }
-  const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
-  app.use(
-    healthRouter(checks, metrics, () => {
-      readyAskedAt = performance.now()
-    }),
-  )
-  if (roles.includes('api')) app.use((request, response, next) => api(request, response, next))
-  const [variable, wantedPort] = roles.includes('api') ? ['PORT', config.port] : ['METRICS_PORT', config.metricsPort]
-  const listener = await listenHttp(app, wantedPort).catch((error: unknown) => {
-    throw new ConfigError(
-      `${variable}: got ${wantedPort}; takes a port that is free (${describePortError(error)}), or 0 for any`,
-    )
+  const health = healthRouter(checks, () => {
+    readyAskedAt = performance.now()
   })
-  stops.push(listener.stop)
-  /** The API's callers are told to go elsewhere before they are no longer heard. */
+  const handlers = { health, metrics: metricsRouter(metrics) }
+  const ports = await openPorts(config, roles.includes('api'), handlers, log)
+  stops.push(ports.stop)
+  /** The API's clients hear that it is not ready, and go elsewhere, before it stops listening. */
   const drainApi = async (): Promise<void> => {
-    listener.shedConnections()
+    ports.shedConnections()
     if (performance.now() - readyAskedAt < routedMs) await new Promise((resolve) => setTimeout(resolve, unreadyMs))
-    await listener.stop()
+    await ports.stop()
   }
-  // PORT=0 and no PUBLIC_URL: the address is known only now.
-  config = { ...config, publicUrl: config.publicUrl.replace(/^(http:\/\/localhost):0$/, `$1:${listener.port}`) }
-  log.info({ event: 'service.listening', roles, port: listener.port }, `listening on port ${listener.port}`)
+  const { port, adminPort } = ports
+  // With port 0 and no address given, the address is known only now.
+  const withPort = (url: string, actual: number): string => url.replace(/^(http:\/\/localhost):0$/, `$1:${actual}`)
+  config = {
+    ...config,
+    publicUrl: withPort(config.publicUrl, port),
+    adminUrl: withPort(config.adminUrl, adminPort),
+  }
+  const operators = port === adminPort ? '' : `, and on port ${adminPort} for operators`
+  log.info({ event: 'service.listening', roles, port, adminPort }, `listening on port ${port}${operators}`)
 
   /** A part that has started after the stop began is nobody else's to stop. */
   const keep = async (stopPart: () => Promise<void>): Promise<void> => {
@@ -138,7 +130,7 @@ async function startRoles(
       const { startApi } = await import('./api.ts')
       const started = await startApi({ config, databaseUrl, knex, sealer, hints, log, metrics })
       await keep(started.stop)
-      api = started.router
+      ports.serveApi(started)
       stops.push(drainApi)
     }
     if (roles.includes('worker')) {
@@ -159,11 +151,8 @@ async function startRoles(
   }
   const started = run()
   started.catch(failure.reject)
-  return { port: listener.port, databaseUrl, config, started, failed: failure.promise, stop }
+  return { port, databaseUrl, config, started, failed: failure.promise, stop }
 }
-
-const describePortError = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
 /** Waits until `missing` says nothing; the reason is logged when it changes. */
 async function waitForSchema(missing: () => Promise<string | null>, stopping: AbortSignal, log: Logger): Promise<void> {

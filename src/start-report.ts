@@ -3,12 +3,17 @@ import { effortFor, effortsTaken } from './pipeline/model-parameters.ts'
 import type { Logger } from './telemetry/logger.ts'
 
 /**
- * Tells the person who started it where it is and what it cannot do yet.
+ * Logs where the service is and what it cannot do yet.
  *
  * @param config as it was given, without what was generated.
- * @param publicUrl with the port that it listens on.
+ * @param addresses with the ports that it listens on.
  */
-export function sayWhatIsMissing(config: Config, publicUrl: string, chosen: readonly Role[], log: Logger): void {
+export function sayWhatIsMissing(
+  config: Config,
+  { publicUrl, adminUrl }: Pick<Config, 'publicUrl' | 'adminUrl'>,
+  chosen: readonly Role[],
+  log: Logger,
+): void {
   const lack = (setting: string, meaning: string): void => {
     log.warn({ event: 'service.lacks', setting }, `no ${setting}: ${meaning}`)
   }
@@ -17,7 +22,7 @@ export function sayWhatIsMissing(config: Config, publicUrl: string, chosen: read
     if (config.databaseUrl === null) log.info({ event: 'service.embedded', home: config.home }, 'embedded PostgreSQL')
     const token =
       config.adminTokens.length > 0 ? 'a token of ADMIN_TOKEN' : `the adminToken in ${config.home}/secrets.json`
-    log.info({ event: 'service.console' }, `the console is at ${publicUrl}/console; sign in with ${token}`)
+    log.info({ event: 'service.console' }, `the console is at ${adminUrl}/console; sign in with ${token}`)
     if (config.twilio.authTokens.length === 0) {
       lack('TWILIO_AUTH_TOKEN', 'every callback is refused with 403, since its signature cannot be checked')
     }

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { otherToken } from './helpers/admin-api.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { startConsole, type TestConsole, type Visitor } from './helpers/console.ts'
 import { hebrew, hostile } from './helpers/console-data.ts'
@@ -89,7 +90,7 @@ describe('a route', () => {
   beforeEach(() => putBusiness(database, '1', { inbound: 'https://e.example/in' }))
 
   test('is parked with a reason and unparked, by the operator who is signed in', async () => {
-    const day = await site.signedIn('day-shift-token')
+    const day = await site.signedIn(otherToken)
     const parked = await day.post('/console/routes/1/inbound/park', { reason: ' they move house ' })
     expect(parked.headers.get('location')).toBe('/console/routes/1/inbound')
     const page = await day.follow(parked)

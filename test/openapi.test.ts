@@ -8,7 +8,7 @@ import { operations } from '../src/admin/openapi/document.ts'
 import { openApiRouter } from '../src/admin/openapi/router.ts'
 import { adminRouter } from '../src/admin/router.ts'
 import { callbackRouter } from '../src/ingress/callback-router.ts'
-import { healthRouter } from '../src/telemetry/health.ts'
+import { healthRouter, metricsRouter } from '../src/telemetry/health.ts'
 import { startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { judge, type Operation } from './helpers/openapi.ts'
@@ -126,10 +126,11 @@ describe('the document and the code', () => {
       ),
       ...routesOf(callbackRouter(unused), ''),
       ...routesOf(
-        healthRouter([], unused, () => undefined),
+        healthRouter([], () => undefined),
         '',
       ),
-      ...routesOf(openApiRouter('http://localhost'), ''),
+      ...routesOf(metricsRouter(unused), ''),
+      ...routesOf(openApiRouter('http://localhost', 'http://localhost'), ''),
     ]
     expect(routes.toSorted()).toEqual(all.map(({ name }) => name).toSorted())
   })
@@ -159,7 +160,7 @@ describe('the document and the code', () => {
 test('the service gives it to everybody, and what else it tells without a token is described', async () => {
   const publicUrl = 'https://callbox.example'
   const service = startProcess(['api'], database.url, {
-    ...{ PORT: '0', ADMIN_TOKEN: 'operator-token', PUBLIC_URL: publicUrl, TWILIO_ACCOUNT_SID: account.accountSid },
+    ...{ PORT: '0', ADMIN_TOKEN: 'the-operator-token', PUBLIC_URL: publicUrl, TWILIO_ACCOUNT_SID: account.accountSid },
   })
   const { port } = await service.untilLogged('service.listening')
   const get = async (path: string, headers: Record<string, string> = {}) => {

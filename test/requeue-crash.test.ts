@@ -27,14 +27,14 @@ interface Api {
 }
 
 async function startApi(): Promise<Api> {
-  const settings = { PORT: '0', ADMIN_TOKEN: 'operator-token', LOG_LEVEL: 'debug' }
+  const settings = { PORT: '0', ADMIN_TOKEN: 'the-operator-token', LOG_LEVEL: 'debug' }
   const process = startProcess(['api'], database.url, settings)
   const { port } = await process.untilLogged('service.listening')
   await process.ready()
   return {
     process,
     async send(method, path, body) {
-      const headers = { authorization: 'Bearer operator-token', 'content-type': 'application/json' }
+      const headers = { authorization: 'Bearer the-operator-token', 'content-type': 'application/json' }
       const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
       const response = await fetch(`http://127.0.0.1:${port}/admin/requeues${path}`, init)
       expect(response.status).toBeLessThan(300)

@@ -35,7 +35,7 @@ afterAll(async () => {
 const environment: Record<string, string> = {
   PORT: '0',
   PUBLIC_URL: publicUrl,
-  ADMIN_TOKEN: 'operator-token',
+  ADMIN_TOKEN: 'the-operator-token',
   TWILIO_ACCOUNT_SID: account.accountSid,
   TWILIO_AUTH_TOKEN: account.authToken,
   TWILIO_API_URL: twilio.url,

@@ -17,7 +17,12 @@ function said(env: Record<string, string>): string[] {
     }),
   )
   const config = readConfig({ CALLBOX_HOME: '/home/of/callbox', ...env })
-  sayWhatIsMissing(config, 'http://localhost:8081', ['api', 'worker', 'dispatcher'], log)
+  sayWhatIsMissing(
+    config,
+    { publicUrl: 'http://localhost:8081', adminUrl: 'http://localhost:8081' },
+    ['api', 'worker', 'dispatcher'],
+    log,
+  )
   return lines
 }
 

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { isDatabaseAway } from '../database/away.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { ProblemDetails, ProblemField } from './schemas/problem.ts'
@@ -75,6 +75,15 @@ function sendProblem(response: Response, problem: Problem): void {
   }
   response.status(problem.status).set(problem.headers)
   response.type('application/problem+json').send(JSON.stringify(body))
+}
+
+/** The last handlers of a port: 404 for every path that is left, and errors as problem details. */
+export function noSuchPath(log: Logger): express.Router {
+  const router = express.Router()
+  router.use(() => {
+    throw new Problem(404, 'there is no such path')
+  })
+  return router.use(problemAnswers(log))
 }
 
 /** For `router.all` after the methods that a path has. @param allowed as in the header `Allow`: `GET, PUT`. */

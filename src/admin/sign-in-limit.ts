@@ -5,22 +5,23 @@ import type { AdminToken } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { type OperatorFor, operatorsOf } from './authentication.ts'
 import { Problem } from './problems.ts'
+import { parseAddress } from './trusted-proxies.ts'
 
-const mostFailures = 10
+const maxFailures = 10
 const windowSeconds = 60
 
 /**
- * Tells whose a token is, and lets nobody guess: after ten wrong ones within a minute an address is refused, whatever it
- * sends, until that minute is over. Other addresses do not notice. The admin API and the console's sign-in share one, so
- * the guesses at both count together; each API process counts for itself.
+ * Finds the operator of a token, and stops guessing: after ten wrong tokens within a minute an address is refused, right
+ * token or not, until that minute is over. Other addresses are not affected. The admin API and the console's sign-in
+ * share one, so guesses at both count together; each API process counts for itself.
  *
- * The address is express's `request.ip`: by `trustedProxies`, what the last proxy of a private network wrote into
- * `X-Forwarded-For`, else the one that the connection came from. An IPv6 host has a whole /64, so that is counted as one.
+ * The address is express's `request.ip`: the peer of the connection, or what the proxies of `TRUSTED_PROXIES` wrote into
+ * `X-Forwarded-For`. An IPv6 host has a whole /64, so that is counted as one.
  */
 export class SignInLimit {
   readonly #find: OperatorFor
   readonly #log: Logger
-  readonly #failures = new RateLimiterMemory({ points: mostFailures, duration: windowSeconds })
+  readonly #failures = new RateLimiterMemory({ points: maxFailures, duration: windowSeconds })
 
   constructor(tokens: readonly AdminToken[], log: Logger) {
     this.#find = operatorsOf(tokens)
@@ -28,19 +29,20 @@ export class SignInLimit {
   }
 
   /**
-   * The name of the token; `null`: it is not one of `ADMIN_TOKEN`, which has been counted.
+   * The name of the token; `null` if it is not one of `ADMIN_TOKEN`, which counts as a failure.
    *
    * @throws {Problem} 429 with `Retry-After` when the address has failed too often.
    */
-  async operatorFor(token: string, request: Pick<Request, 'ip' | 'socket'>): Promise<string | null> {
+  async operatorFor(token: string, request: Pick<Request, 'ip' | 'socket' | 'headers'>): Promise<string | null> {
     const address = addressOf(request)
     const before = await this.#failures.get(address)
-    if (before !== null && before.consumedPoints >= mostFailures) throw tooMany(before.msBeforeNext)
+    if (before !== null && before.consumedPoints >= maxFailures) throw tooMany(before.msBeforeNext)
     const operator = this.#find(token)
     if (operator !== null) return operator
     const { consumedPoints } = await this.#failures.penalty(address)
-    if (consumedPoints === mostFailures) {
-      this.#log.warn({ event: 'admin.sign_ins_refused', address }, 'too many failed sign-ins from one address')
+    if (consumedPoints === maxFailures) {
+      const hint = isUnknownProxy(request) ? '; it sends X-Forwarded-For, but TRUSTED_PROXIES does not name it' : ''
+      this.#log.warn({ event: 'admin.sign_ins_refused', address }, `too many failed sign-ins from one address${hint}`)
     }
     return null
   }
@@ -52,15 +54,17 @@ function tooMany(waitMs: number): Problem {
   return new Problem(429, detail, [], { 'Retry-After': String(seconds) })
 }
 
-/** Some proxies forward the port too; of an address that is not read, all behind them would share one count. */
-const withPort = /^(?:([\d.]+)|\[([^\]]+)\]):\d+$/
+/** A peer in a private network that forwards for others is likely to be the operator's proxy. */
+function isUnknownProxy({ ip, socket, headers }: Pick<Request, 'ip' | 'socket' | 'headers'>): boolean {
+  if (headers['x-forwarded-for'] === undefined || ip !== socket.remoteAddress) return false
+  const range = parseAddress(ip)?.range() ?? 'unicast'
+  return ['private', 'loopback', 'linkLocal', 'uniqueLocal'].includes(range)
+}
 
 function addressOf({ ip, socket }: Pick<Request, 'ip' | 'socket'>): string {
-  const forwarded = ip?.replace(withPort, '$1$2')
   // What a proxy forwards need not be an address at all.
-  const text = forwarded !== undefined && ipaddr.isValid(forwarded) ? forwarded : (socket.remoteAddress ?? '')
-  if (!ipaddr.isValid(text)) return 'unknown'
-  const address = ipaddr.process(text)
+  const address = parseAddress(ip) ?? parseAddress(socket.remoteAddress)
+  if (address === null) return 'unknown'
   if (address.kind() === 'ipv4') return address.toString()
   return ipaddr.fromByteArray(address.toByteArray().fill(0, 8)).toString()
 }

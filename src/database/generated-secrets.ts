@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ConfigError } from '../config.ts'
 
 const generatedSecrets = z.object({
-  adminToken: z.string().min(8),
+  adminToken: z.string().min(16),
   secretsKey: z.base64(),
   databasePassword: z.string().min(8),
 })

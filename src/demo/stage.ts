@@ -35,6 +35,9 @@ const shortened = {
 /** Settings of the person who runs the demo that must not reach into it; an empty one counts as unset. */
 const unset = {
   DATABASE_DIRECT_URL: '',
+  ADMIN_PORT: '',
+  ADMIN_URL: '',
+  TRUSTED_PROXIES: '',
   SECRETS_KEY_PREVIOUS: '',
   WEBHOOK_PROXY_URL: '',
   DISPATCHER_CONCURRENCY: '',

@@ -6,15 +6,11 @@ import type { Metrics } from './metrics.ts'
 export type ReadinessCheck = () => Promise<string | null>
 
 /**
- * `/healthz` (alive), `/readyz` (fit for work; 503 with the reasons) and `/metrics`, the same in every role.
+ * `/healthz` (alive) and `/readyz` (fit for work; 503 with the reasons), the same in every role.
  *
- * @param onReadyAsked called whenever somebody asks `/readyz`.
+ * @param onReadyAsked called for each request of `/readyz`.
  */
-export function healthRouter(
-  checks: readonly ReadinessCheck[],
-  metrics: Metrics,
-  onReadyAsked: () => void,
-): express.Router {
+export function healthRouter(checks: readonly ReadinessCheck[], onReadyAsked: () => void): express.Router {
   const router = express.Router()
   router.get('/healthz', (_request, response) => {
     const answer: AliveAnswer = { status: 'alive' }
@@ -28,8 +24,13 @@ export function healthRouter(
       missing.length === 0 ? { status: 'ready' } : { status: 'not ready', reasons: missing }
     response.status(missing.length === 0 ? 200 : 503).json(answer)
   })
-  router.get('/metrics', async (_request, response) => {
-    response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
-  })
   return router
+}
+
+/** `/metrics` of this process. */
+export function metricsRouter(metrics: Metrics): express.Router {
+  return express.Router().get('/metrics', async (_request, response) => {
+    const { registry } = metrics
+    response.type(registry.contentType).send(await registry.metrics())
+  })
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 
 export interface HttpListener {
   port: number
@@ -12,30 +12,43 @@ export interface HttpListener {
   stop(): Promise<void>
 }
 
-/** Longer than a statement may take: whoever waits for the database still hears what came of it. */
-const longestAnswerMs = 10_000
-/** Longer than balancers keep theirs (a minute or less): else they send a request on one that is being closed here. */
+/** Longer than a statement may take: a client that waits for the database still gets its answer. */
+const maxAnswerMs = 10_000
+/** How long the headers and the body of a request may take; then it is answered with 408. */
+const maxRequestMs = 30_000
+/** Longer than balancers keep theirs (a minute or less): else they send a request on one that this side is closing. */
 const idleConnectionMs = 75_000
 
 /**
  * Serves `listener` on all interfaces.
  *
  * @param port 0: any free port.
+ * @param requestMs how long a request may take to arrive, its body included.
  * @throws Error of Node (`EADDRINUSE`, `EACCES`) when the port cannot be had.
  */
-export async function listenHttp(listener: RequestListener, port: number): Promise<HttpListener> {
+export async function listenHttp(
+  listener: RequestListener,
+  port: number,
+  requestMs = maxRequestMs,
+): Promise<HttpListener> {
   const underWay = new Set<ServerResponse>()
   let shedding = false
   let stopped: Promise<void> | null = null
-  const server = createServer((request, response) => {
+  const timeouts = {
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(1_000, requestMs / 4),
+  }
+  const server = createServer(timeouts, (request, response) => {
     underWay.add(response)
     response.once('close', () => {
       underWay.delete(response)
-      // It was answered before it could be told to close.
+      // It was answered before `connection: close` could be set.
       if (stopped) setImmediate(() => server.closeIdleConnections())
     })
     if (shedding) response.setHeader('connection', 'close')
-    listener(request, response)
+    if (toOriginForm(request)) listener(request, response)
+    else refuseTarget(response)
   })
   server.keepAliveTimeout = idleConnectionMs
   server.listen(port)
@@ -51,9 +64,9 @@ export async function listenHttp(listener: RequestListener, port: number): Promi
     shedConnections()
     server.close()
     server.closeIdleConnections()
-    // They have no end of their own; their clients reconnect by themselves.
+    // They never end on their own; their clients reconnect.
     for (const response of underWay) if (isEventStream(response)) response.end()
-    const last = setTimeout(() => server.closeAllConnections(), longestAnswerMs)
+    const last = setTimeout(() => server.closeAllConnections(), maxAnswerMs)
     await closed
     clearTimeout(last)
   }
@@ -69,3 +82,28 @@ export async function listenHttp(listener: RequestListener, port: number): Promi
 
 const isEventStream = ({ req, headersSent }: ServerResponse): boolean =>
   headersSent && (req.headers.accept ?? '').includes('text/event-stream')
+
+/** RFC 9112, 3.2.2: `GET http://host/path HTTP/1.1`, without user information. */
+const absoluteForm = /^https?:\/\/([^/?@]+)(.*)$/i
+
+/**
+ * Turns a request target in absolute form into a path, as everything else here expects it (and as Twilio signs it), and
+ * takes its host for the header `Host`.
+ *
+ * @returns false for a target that is neither.
+ */
+function toOriginForm(request: IncomingMessage): boolean {
+  const target = request.url ?? ''
+  if (target.startsWith('/') || target === '*') return true
+  const [, host, path = ''] = absoluteForm.exec(target) ?? []
+  if (host === undefined) return false
+  request.url = path.startsWith('/') ? path : `/${path}`
+  request.headers.host = host
+  return true
+}
+
+function refuseTarget(response: ServerResponse): void {
+  const detail = 'request target: got something else; expected a path, or an http or https URL without a user name'
+  response.writeHead(400, { 'content-type': 'application/problem+json' })
+  response.end(JSON.stringify({ type: 'about:blank', title: 'Bad Request', status: 400, detail }))
+}

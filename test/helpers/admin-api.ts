@@ -33,7 +33,7 @@ export interface AdminApi {
 }
 
 export const operatorToken = 'night-shift-token'
-export const otherToken = 'day-shift-token'
+export const otherToken = 'the-day-shift-token'
 
 /** The admin API over HTTP on 127.0.0.1, closed when the calling test file is done. */
 export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
@@ -48,7 +48,10 @@ export async function startAdminApi(database: TestDatabase): Promise<AdminApi> {
     { name: 'day', token: otherToken },
     { name: 'night', token: operatorToken },
   ]
-  const app = express().disable('x-powered-by').disable('etag').set('trust proxy', trustedProxies)
+  const app = express()
+    .disable('x-powered-by')
+    .disable('etag')
+    .set('trust proxy', trustedProxies(['127.0.0.0/8', '10.0.0.1']))
   const signIns = new SignInLimit(adminTokens, log)
   const overview = new OverviewReader(database.knex)
   overview.start()

@@ -49,14 +49,15 @@ export const operations: ZodOpenApiPathsObject = {
  * The OpenAPI 3.1 document of all that the API process answers, but for the console, and of the webhooks that are sent.
  * It is made from the schemas that requests are read with and that answers have their types from.
  *
- * @param publicUrl where clients reach the API, without a trailing slash.
+ * @param adminUrl where clients reach the admin API, without a trailing slash.
+ * @param publicUrl what Twilio calls, if it is another address.
  */
-export function openApiDocument(version: string, publicUrl: string): OpenApiDocument {
+export function openApiDocument(version: string, adminUrl: string, publicUrl = adminUrl): OpenApiDocument {
   const document = createDocument(
     {
       openapi: '3.1.1',
       info: { title: 'Callbox', version, description, license: { name: 'MIT', identifier: 'MIT' } },
-      servers: [{ url: publicUrl }],
+      servers: [{ url: adminUrl }],
       tags,
       security: [{ bearer: [] }],
       paths: operations,
@@ -75,6 +76,12 @@ export function openApiDocument(version: string, publicUrl: string): OpenApiDocu
     },
     { override: readableSchema },
   )
+  if (publicUrl !== adminUrl) {
+    for (const path of Object.keys(twilioOperations)) {
+      const item = document.paths?.[path]
+      if (item) item.servers = [{ url: publicUrl }]
+    }
+  }
   describeParameters(document)
   return document
 }

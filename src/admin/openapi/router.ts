@@ -7,10 +7,10 @@ import { openApiDocument } from './document.ts'
  * `GET /openapi.json`, to be mounted at the root. Open to all: it says what the source code says, and tools that read it
  * send no token.
  *
- * @param publicUrl without a trailing slash.
+ * @param adminUrl where operators reach the admin API. @param publicUrl what Twilio calls. Both without a trailing slash.
  */
-export function openApiRouter(publicUrl: string): express.Router {
-  const text = JSON.stringify(openApiDocument(manifest.version, publicUrl))
+export function openApiRouter(adminUrl: string, publicUrl: string): express.Router {
+  const text = JSON.stringify(openApiDocument(manifest.version, adminUrl, publicUrl))
   const tag = `"${createHash('sha256').update(text).digest('base64url')}"`
   const router = express.Router()
   router.get('/openapi.json', (_request, response) => {
