@@ -99,7 +99,7 @@ describe('a stop signal', () => {
   test('twice during the start stops it in order', async () => {
     const other = await createTestDatabase()
     // It waits for its schema, and has started nothing.
-    await other.pool.query('delete from callbox_migrations')
+    await other.pool.query('delete from callbox.callbox_migrations')
     const service = startProcess(['dispatcher'], other.url)
     await service.untilLogged('service.waiting')
     service.signal('SIGINT')

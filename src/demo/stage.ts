@@ -35,6 +35,7 @@ const shortened = {
 /** Settings of the person who runs the demo that must not reach into it; an empty one counts as unset. */
 const unset = {
   DATABASE_DIRECT_URL: '',
+  DATABASE_SCHEMA: '',
   ADMIN_PORT: '',
   ADMIN_URL: '',
   TRUSTED_PROXIES: '',
