@@ -36,9 +36,10 @@ export function createKnex(
   // knex leaves a pool that it was given open.
   const client: { destroy(callback?: () => void): Promise<void> } = database.client
   const destroy = client.destroy.bind(client)
+  // The pool first: once destroyed, knex no longer gives back the connections of statements that are under way.
   client.destroy = async () => {
-    await destroy()
     if (!pool.ending) await pool.end()
+    await destroy()
   }
   return database
 }
