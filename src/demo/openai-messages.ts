@@ -71,6 +71,8 @@ export interface ChatRequest {
   /** `''`: none was sent. */
   effort: string
   messages: { role: string; text: string }[]
+  /** `json_schema`, `json_object` or `text`. */
+  format: string
   /** The JSON schema that the answer must fit; `null`: plain text is asked for. */
   schema: unknown
 }
@@ -85,6 +87,7 @@ export function readChatRequest(body: Buffer): ChatRequest {
       role,
       text: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
     })),
+    format: response_format?.type ?? 'text',
     schema: response_format?.json_schema?.schema ?? null,
   }
 }

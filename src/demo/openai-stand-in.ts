@@ -35,6 +35,8 @@ export interface OpenAiStandIn extends LoopbackServer {
   models: OpenAiModels
   /** Answers instead of the usual one, by `/audio/transcriptions`, `/chat/completions` or `/models`; see `openAiErrors`. */
   answers: ScriptedAnswers
+  /** Decides by the request, before `answers`; `null` leaves it to those. */
+  refuse: (request: OpenAiRequest) => Answer | null
 }
 
 /** OpenAI takes audio up to 25 MB; its multipart frame comes on top. */
@@ -47,7 +49,7 @@ export async function startOpenAiStandIn(apiKey: string, mind: OpenAiMind, port 
   const models = openAiModels()
 
   const answerTo = (request: OpenAiRequest): Answer => {
-    const scripted = answers.next(request.path)
+    const scripted = standIn.refuse(request) ?? answers.next(request.path)
     if (scripted) return scripted
     if ('model' in request) return describeModel(models, request.model)
     if ('chat' in request) {
@@ -88,5 +90,13 @@ export async function startOpenAiStandIn(apiKey: string, mind: OpenAiMind, port 
     answers.give(await decide(request, body), request, response)
   }, port)
 
-  return { ...server, baseUrl: `${server.url}/v1`, requests: ledger.entries, models, answers }
+  const standIn: OpenAiStandIn = {
+    ...server,
+    baseUrl: `${server.url}/v1`,
+    requests: ledger.entries,
+    models,
+    answers,
+    refuse: () => null,
+  }
+  return standIn
 }

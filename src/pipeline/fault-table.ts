@@ -1,3 +1,4 @@
+import { proxyAuthenticationCode } from './long-fetch.ts'
 import type { ModelStep } from './outcome.ts'
 import type { ServiceFailure } from './service-failure.ts'
 
@@ -54,7 +55,7 @@ const modelIsMissing =
   /model\b.*(does not exist|not found|not supported|not available|decommissioned|deprecated|no longer)/i
 /** Network errors that a correct setting would not have; all others pass by themselves. */
 const wrongAddress =
-  /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE)/
+  /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE|ERR_REDIRECTS)/
 
 /** Read from top to bottom: the first row that matches decides. Only what is clearly about the call may fail it. */
 const faultTable: readonly Row[] = [
@@ -65,13 +66,18 @@ const faultTable: readonly Row[] = [
     advice:
       'nothing that can be trusted answers at OPENAI_BASE_URL: correct it (NODE_EXTRA_CA_CERTS names a CA of yours)',
   },
+  {
+    fault: 'settings',
+    when: ({ status, code }) => status === 407 || code === proxyAuthenticationCode,
+    advice: 'a proxy on the way asks for a sign-in: let this process through without one, or correct OPENAI_BASE_URL',
+  },
   { fault: 'outage', when: ({ status }) => status === null, advice: 'it is tried again' },
 
   // About this call's content, in the service's own words.
   {
     fault: 'answer',
     when: (failure) => hasStatus(400, 403, 422, 451)(failure) && says(filtered)(failure),
-    advice: "the service's content filter refuses what was said in this call: choose another $MODEL, then reprocess it",
+    advice: "the service's content filter refuses what was said in this call: set $MODEL to another, then reprocess it",
   },
   {
     fault: 'silence',
@@ -83,7 +89,7 @@ const faultTable: readonly Row[] = [
     when: (failure) =>
       (hasStatus(400, 413, 422)(failure) && says(tooLong)(failure)) ||
       (hasStatus(429)(failure) && says(/request too large/i)(failure)),
-    advice: 'this call is longer than the model takes: choose a $MODEL that takes more, then reprocess it',
+    advice: 'this call is longer than the model takes: set $MODEL to one that takes more, then reprocess it',
   },
   {
     fault: 'audio',
@@ -97,10 +103,7 @@ const faultTable: readonly Row[] = [
       isTranscript(failure) &&
       hasStatus(400, 413, 415, 422)(failure) &&
       failure.param === 'file' &&
-      // FastAPI validates the form, not the audio.
-      !failure.isMissingPart &&
-      failure.code + failure.type !== '' &&
-      !/^(value_error|type_error|model_)/.test(failure.type),
+      !failure.isFormError,
     advice: 'the recording is refused: listen to it at Twilio, and reprocess the call if it plays',
   },
 
@@ -132,8 +135,8 @@ const faultTable: readonly Row[] = [
   },
   {
     fault: 'settings',
-    when: hasStatus(407),
-    advice: 'a proxy on the way asks for a sign-in: let this process through without one, or correct OPENAI_BASE_URL',
+    when: ({ status }) => status !== null && status >= 300 && status < 400,
+    advice: 'it redirects: set OPENAI_BASE_URL to where it redirects to',
   },
   {
     fault: 'settings',

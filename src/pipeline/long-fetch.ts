@@ -30,9 +30,15 @@ export function whyTooLarge(error: unknown): string | null {
  */
 const agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 0, bodyTimeout: 0 })
 
-/** The code of the error for a web page in place of an answer: the address is not that of a model service. */
-export const webPageCode = 'ERR_WEB_PAGE'
+export const proxyAuthenticationCode = 'ERR_PROXY_AUTHENTICATION'
 
+/** undici's messages that come without a code; it has none at all for an answer of 407. */
+const codes = new Map([
+  ['', proxyAuthenticationCode],
+  ['redirect count exceeded', 'ERR_REDIRECTS'],
+])
+
+/** @throws Error with code ERR_WEB_PAGE when a web page is answered: the address is not that of a model service. */
 async function fetchPatiently(url: string | URL | Request, init?: RequestInit): Promise<Response> {
   const answer =
     init?.body instanceof FormData
@@ -40,7 +46,7 @@ async function fetchPatiently(url: string | URL | Request, init?: RequestInit): 
       : await send(url, init)
   if (answer.ok && answer.headers.get('content-type')?.startsWith('text/html')) {
     await answer.body?.cancel()
-    throw Object.assign(new Error('a web page was answered'), { code: webPageCode })
+    throw Object.assign(new Error('a web page was answered'), { code: 'ERR_WEB_PAGE' })
   }
   return answer
 }
@@ -53,6 +59,10 @@ async function send(url: string | URL | Request, init?: RequestInit): Promise<Re
     headers: [...head.headers],
     body: init?.body ? await head.bytes() : null,
     signal: head.signal,
+  }).catch((error: unknown) => {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : null
+    const code = cause && !('code' in cause) && codes.get(cause.message)
+    throw code ? Object.assign(new Error(cause.message), { code }) : error
   })
   return answer as unknown as Response
 }

@@ -22,7 +22,7 @@ export class Pause {
   readonly #changed: () => void
   /** Written by `refused` and `answered`. */
   readonly #refusals = new Map<ModelStep, Refusal>()
-  /** When the last answered request began; written by `answered`, read by `answeredSince`. */
+  /** When the last answered request began, in epoch ms; written by `answered`, read by `answeredSince`. */
   readonly #answeredAt = new Map<ModelStep, number>()
 
   /** @param changed called when the pause begins and when it ends. */
@@ -44,7 +44,7 @@ export class Pause {
   answeredSince(step: ModelStep, time: number): boolean {
     const answeredAt = this.#answeredAt.get(step)
     if (answeredAt === undefined || this.#refusals.has(step)) return false
-    return performance.timeOrigin + answeredAt > time
+    return answeredAt > time
   }
 
   refused(step: ModelStep, error: string): void {
@@ -66,7 +66,7 @@ export class Pause {
 
   /** @param startedAt when the request began (`performance.now()`): an answer to an older one proves nothing. */
   answered(step: ModelStep, startedAt: number): void {
-    this.#answeredAt.set(step, startedAt)
+    this.#answeredAt.set(step, Date.now() - (performance.now() - startedAt))
     const refusal = this.#refusals.get(step)
     if (refusal === undefined || startedAt < refusal.since) return
     this.#refusals.delete(step)

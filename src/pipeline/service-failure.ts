@@ -16,8 +16,8 @@ export interface ServiceFailure {
   message: string
   /** Whether the body is an error object, as model services send; a proxy sends HTML, plain text or nothing. */
   isStructured: boolean
-  /** FastAPI: a part of the request never reached the server. */
-  isMissingPart: boolean
+  /** Whether the form is wrong rather than what is in it: a part is missing or has another type. */
+  isFormError: boolean
   /** What the server asked for; `undefined`: nothing. */
   retryAfterMs: number | undefined
 }
@@ -55,6 +55,7 @@ const errorObject = z.object({
   param: text,
   /** OpenRouter: the answer of the server behind it. */
   metadata: z.object({ raw: text }).catch({ raw: '' }),
+  isFormError: z.literal(false).catch(false),
 })
 
 /** FastAPI's answer to a request that does not fit (https://fastapi.tiangolo.com/tutorial/handling-errors/). */
@@ -70,15 +71,15 @@ const body = z.union([
   errorObject.and(z.object({ object: z.literal('error') })),
 ])
 
-function errorOfDetail(detail: z.infer<typeof validationDetail>[]): z.infer<typeof errorObject> {
+function errorOfDetail(detail: z.infer<typeof validationDetail>[]) {
   const [first] = detail
   const param = first?.loc.filter((part) => part !== 'body').join('.')
-  return errorObject.parse({ message: first?.msg, type: first?.type, param })
+  return { ...errorObject.parse({ message: first?.msg, type: first?.type, param }), isFormError: true }
 }
 
 /** @param error what the client threw. */
 export function readFailure(error: unknown): ServiceFailure {
-  const none = { type: '', param: '', message: '', isStructured: false, isMissingPart: false, retryAfterMs: undefined }
+  const none = { type: '', param: '', message: '', isStructured: false, isFormError: false, retryAfterMs: undefined }
   if (!(error instanceof APIError) || error instanceof APIConnectionError || error.status === undefined) {
     return { ...none, status: null, code: errorCode(error) }
   }
@@ -87,7 +88,7 @@ export function readFailure(error: unknown): ServiceFailure {
   const parsed = body.safeParse(Array.isArray(sent) ? sent[0] : sent)
   const retryAfterMs = retryAfterOf(headers)
   if (!parsed.success) return { ...none, status, code: '', retryAfterMs }
-  const { message, code, type, param, metadata } = parsed.data
+  const { message, code, type, param, metadata, isFormError } = parsed.data
   return {
     status,
     code: code.toLowerCase(),
@@ -95,7 +96,7 @@ export function readFailure(error: unknown): ServiceFailure {
     param: param.split(/[.[\]]/)[0] ?? '',
     message: `${message} ${metadata.raw}`.trim(),
     isStructured: true,
-    isMissingPart: type === 'missing' || /^field required$/i.test(message),
+    isFormError: isFormError || /missing|required/i.test(code),
     retryAfterMs,
   }
 }

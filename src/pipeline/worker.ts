@@ -22,7 +22,7 @@ const queuedRecording = z.object({
   callSid: z.string(),
   step: z.enum(stepNames).optional(),
   tries: z.object({ outage: count, absent: count, unreadable: count, unusable: count, refused: count }).prefault({}),
-  /** When the step was last refused, in milliseconds since 1970. */
+  /** When the step was first refused, in milliseconds since 1970. */
   refusedAt: z.number().optional(),
 })
 type QueuedRecording = z.infer<typeof queuedRecording>
@@ -154,9 +154,10 @@ export class RecordingWorker {
     { step, error }: Setback & { kind: 'refused' },
   ): Promise<void> {
     const before = queued.step === step ? queued : { ...queued, tries: noTries, refusedAt: undefined }
-    const isAlone = before.refusedAt !== undefined && this.#pause.answeredSince(step, before.refusedAt)
+    const { refusedAt = Date.now() } = before
+    const isAlone = this.#pause.answeredSince(step, refusedAt)
     const refused = before.tries.refused + (isAlone ? 1 : 0)
-    const next = { ...before, step, tries: { ...before.tries, refused }, refusedAt: Date.now() }
+    const next = { ...before, step, tries: { ...before.tries, refused }, refusedAt }
     if (!isAlone) {
       this.#pause.refused(step, error)
       // Due at once: it may be the next probe.

@@ -58,10 +58,11 @@ class ReadingMind implements OpenAiMind {
     return this.#byHash.get(sha256)?.transcript ?? null
   }
 
-  chat({ messages, schema }: { messages: { text: string }[]; schema: unknown }): unknown {
+  chat({ messages }: { messages: { text: string }[] }): unknown {
     const known = [...this.#byHash.values()]
     const material = messages.at(-1)?.text
-    if (schema === null) return known.find(({ transcript }) => transcript === material)?.summary ?? ''
+    const inquiry = known.find(({ transcript }) => transcript === material)
+    if (inquiry) return inquiry.summary ?? ''
     const words = known.find(({ summary }) => summary === material)
     return { city: words?.city ?? null, service_category: words?.service_category ?? null }
   }
