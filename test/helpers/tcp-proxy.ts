@@ -18,6 +18,8 @@ export interface TcpProxy {
   freeze(): void
   /** The same for the connections that are open now; new ones get through, as after a failover. */
   freezeOpen(): void
+  /** New connections lead to another server, as an address that follows the primary does. */
+  redirect(databaseUrl: string): void
   /** Ends `cut` and `freeze`; what was held back arrives late. */
   restore(): void
   /** Holds back the next whole answer to a statement that contains `statement`, where it or what was asked contains `text`. */
@@ -86,7 +88,7 @@ function reset(socket: Socket): void {
 
 /** Stands between a dispatcher and PostgreSQL, and does to their connections what networks do. */
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
-  const target = new URL(databaseUrl)
+  let target = new URL(databaseUrl)
   const connections = new Set<Connection>()
   let state: 'open' | 'cut' | 'frozen' = 'open'
   const traps = new Set<Trap>()
@@ -163,6 +165,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     },
     freezeOpen() {
       for (const { flows } of connections) for (const flow of flows) flow.hold()
+    },
+    redirect(databaseUrl) {
+      target = new URL(databaseUrl)
     },
     restore() {
       state = 'open'
