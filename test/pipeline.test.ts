@@ -130,7 +130,7 @@ test('a category that is not one of the business is asked for again', async () =
 })
 
 test('a very long transcript is summarised', async () => {
-  const transcript = 'שלום וברכה. '.repeat(40_000)
+  const transcript = Array.from({ length: 40_000 }, (_, at) => `שלום ${at}. `).join('')
   const call = await stage.record({ transcript })
   stage.openai.answers.queue('/chat/completions', chatAnswer('### long'))
   expect((await reaches(database, call, 'completed')).transcript).toBe(transcript)

@@ -5,7 +5,7 @@ import { callTimes } from '../calls/call-times.ts'
 import { lockCall } from '../calls/locks.ts'
 import type { RecordingJob } from '../calls/recording-queue.ts'
 import { recordedTimes } from '../calls/recordings.ts'
-import type { ExtractedFacts } from './extraction.ts'
+import type { ExtractedFacts } from './answers/facts-answer.ts'
 import { done, type Outcome, setBack } from './outcome.ts'
 
 export interface CallResults extends ExtractedFacts {

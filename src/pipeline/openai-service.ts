@@ -1,10 +1,16 @@
 import type OpenAI from 'openai'
+import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { type AnswerBody, readAnswerBody } from './answers/answer-body.ts'
+import { readChatAnswer } from './answers/chat-answer.ts'
+import { readTranscriptionAnswer } from './answers/transcription-answer.ts'
+import { usable } from './answers/usable.ts'
+import { serviceName } from './fault-table.ts'
 import { effortFor, transcriptionParameters } from './model-parameters.ts'
 import type { ModelRequests } from './model-requests.ts'
 import { countUsage } from './model-usage.ts'
-import { done, type Outcome, setBack, storableText } from './outcome.ts'
+import { type ModelStep, type Outcome, storableText } from './outcome.ts'
 import type { OptionalPart } from './server-memory.ts'
 import { withUpload } from './upload.ts'
 
@@ -47,21 +53,22 @@ export class OpenAiService {
     const model = this.#settings.transcribeModel
     let isHintTaken: boolean | null = null
     const send = async (client: OpenAI, parts: ReadonlySet<OptionalPart>): Promise<Outcome<string>> => {
-      const answer = await withUpload(path, (file) =>
-        client.audio.transcriptions.create(
-          {
-            file,
-            model,
-            response_format: 'json',
-            ...transcriptionParameters(model, parts.has('language') ? language : ''),
-          },
-          { signal, timeout: transcriptionDeadlineMs },
-        ),
+      const response = await withUpload(path, (file) =>
+        client.audio.transcriptions
+          .create(
+            {
+              file,
+              model,
+              response_format: 'json',
+              ...transcriptionParameters(model, parts.has('language') ? language : ''),
+            },
+            within(transcriptionDeadlineMs, signal),
+          )
+          .asResponse(),
       )
-      countUsage(this.#metrics, 'transcript', answer.usage)
+      const body = await this.#readBody('transcript', response)
       isHintTaken = parts.has('language')
-      if (typeof answer.text === 'string') return done(storableText(answer.text))
-      return setBack({ kind: 'unusable', error: 'the transcription was answered without a text' })
+      return usable(`the ${serviceName('transcript')}`, () => readTranscriptionAnswer(body))
     }
     const optional = language === '' ? [] : (['language'] as const)
     const question = { step: 'transcript' as const, model, optional, language, silence: '', send }
@@ -72,37 +79,50 @@ export class OpenAiService {
 
   /**
    * @param step what it is asked for.
-   * @param read turns the answer's text into a result, or `null` when it is none.
+   * @param read turns the answer's text into a result. @throws {UnusableAnswer} when it is none.
    */
   async chat<T>(
     step: 'summary' | 'extraction',
     messages: Message[],
     format: ResponseFormat | null,
-    read: (text: string) => T | null,
+    read: (text: string) => T,
     signal: AbortSignal,
   ): Promise<Outcome<T>> {
     const { summaryModel: model, reasoningEffort } = this.#settings
     const effort = effortFor(model, reasoningEffort)
     const send = async (client: OpenAI, parts: ReadonlySet<OptionalPart>): Promise<Outcome<T>> => {
-      const answer = await client.chat.completions.create(
-        {
-          model,
-          ...(effort !== null && parts.has('reasoning_effort') ? { reasoning_effort: effort } : {}),
-          ...formatted(messages, format, parts),
-        },
-        { signal, timeout: languageDeadlineMs },
-      )
-      countUsage(this.#metrics, step, answer.usage)
-      const text = answer.choices?.[0]?.message?.content
-      const result = typeof text === 'string' ? read(storableText(text)) : null
-      if (result !== null) return done(result)
-      return setBack({ kind: 'unusable', error: 'the language model gave no answer of the form that was asked for' })
+      const response = await client.chat.completions
+        .create(
+          {
+            model,
+            ...(effort !== null && parts.has('reasoning_effort') ? { reasoning_effort: effort } : {}),
+            ...formatted(messages, format, parts),
+          },
+          within(languageDeadlineMs, signal),
+        )
+        .asResponse()
+      const body = await this.#readBody(step, response)
+      return usable(`the ${serviceName(step)}`, () => read(storableText(readChatAnswer(body))))
     }
     const optional: OptionalPart[] = format ? ['json_schema', 'json_object'] : []
     if (effort !== null) optional.push('reasoning_effort')
     return this.#requests.ask({ step, model, optional, language: '', send }, signal)
   }
+
+  /** An answer that cannot be used was paid for too. */
+  async #readBody(step: ModelStep, response: Response): Promise<AnswerBody> {
+    const body = await readAnswerBody(response)
+    const { usage } = z.object({ usage: z.unknown().optional() }).catch({ usage: null }).parse(body.json)
+    countUsage(this.#metrics, step, usage)
+    return body
+  }
 }
+
+/** The client's own timeout ends with the headers of an answer. */
+const within = (deadlineMs: number, signal: AbortSignal): { signal: AbortSignal; timeout: number } => ({
+  signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
+  timeout: deadlineMs,
+})
 
 /** The strictest form that the server takes; what it cannot be held to, the prompt asks for. */
 function formatted(

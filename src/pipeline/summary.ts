@@ -1,3 +1,4 @@
+import { readSummaryAnswer } from './answers/summary-answer.ts'
 import type { OpenAiService } from './openai-service.ts'
 import { done, type Outcome } from './outcome.ts'
 
@@ -20,7 +21,7 @@ export async function summarise(
     { role: 'system' as const, content: task },
     { role: 'user' as const, content: shortened(transcript) },
   ]
-  return openai.chat('summary', messages, null, (text) => (text.trim() === '' ? null : text), signal)
+  return openai.chat('summary', messages, null, readSummaryAnswer, signal)
 }
 
 /** How a call begins and how it ends tell the most about it. */

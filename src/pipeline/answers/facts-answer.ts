@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { storableText } from '../outcome.ts'
+import { jsonObjectsIn, lastJsonObject } from './json-in-text.ts'
+import { isUnfinishedThought, withoutThoughts } from './thoughts.ts'
+import { UnusableAnswer } from './unusable-answer.ts'
+
+/** `''`: the call does not say. */
+export const extractedFacts = z.object({ city: z.string(), service_category: z.string() })
+export type ExtractedFacts = z.infer<typeof extractedFacts>
+
+/** A server that leaves out or empties what is not known says the same as one that says `null`. */
+const answeredFacts = z.object({ city: z.string().nullish(), service_category: z.string().nullish() })
+
+/**
+ * City and service category from a model's answer, wherever in it the JSON is.
+ *
+ * @param categories the business's own, of which the category has to be one; none: any.
+ * @throws {UnusableAnswer} when there is no JSON of that form.
+ */
+export function readFactsAnswer(text: string, categories: readonly string[]): ExtractedFacts {
+  // A model that has used no end tag may still have ended with the answer: what fits the form is no thought.
+  const answer = isUnfinishedThought(text) ? (lastJsonObject(text) ?? '') : withoutThoughts(text)
+  for (const object of jsonObjectsIn(answer)) {
+    const isAbout = 'city' in object || 'service_category' in object || Object.keys(object).length === 0
+    const facts = isAbout ? answeredFacts.safeParse(object) : null
+    if (!facts?.success) continue
+    const category = knownCategory(facts.data.service_category ?? '', categories)
+    if (category === null) continue
+    return { city: storableText(facts.data.city ?? ''), service_category: storableText(category) }
+  }
+  throw new UnusableAnswer('gave no answer of the form that was asked for')
+}
+
+/** `null`: it is not one of the business's; letter case and blanks at its ends do not count. */
+function knownCategory(answered: string, categories: readonly string[]): string | null {
+  if (answered.trim() === '' || categories.length === 0) return answered
+  const plain = (text: string): string => text.trim().normalize('NFC').toLowerCase()
+  return categories.find((one) => one === answered) ?? categories.find((one) => plain(one) === plain(answered)) ?? null
+}

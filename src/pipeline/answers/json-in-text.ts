@@ -1,0 +1,67 @@
+import { parseJson } from './answer-body.ts'
+
+/** Starts that are tried, and wrappings that are opened; an answer has few. */
+const maxStarts = 1_000
+const maxDepth = 4
+
+/**
+ * The JSON objects in a model's answer, the likeliest first: the whole text, else the last one in code fences or prose.
+ * What they wrap (`{"result": {…}}`, `[{…}]`, JSON in a string) follows each.
+ */
+export function* jsonObjectsIn(text: string): Generator<Record<string, unknown>> {
+  const whole = parseJson(text)
+  if (whole !== undefined) {
+    yield* objectsIn(whole, 0)
+    return
+  }
+  const found = objectTextsIn(text).map((json) => JSON.parse(json) as unknown)
+  for (const value of found.reverse()) yield* objectsIn(value, 0)
+}
+
+/** The JSON object that the text ends with, a closing code fence aside. */
+export function lastJsonObject(text: string): string | null {
+  const last = objectTextsIn(text).at(-1)
+  const end = text.replace(/[`\s]+$/, '')
+  return last !== undefined && end.endsWith(last) ? last : null
+}
+
+function* objectsIn(value: unknown, depth: number): Generator<Record<string, unknown>> {
+  if (depth > maxDepth) return
+  if (typeof value === 'string') {
+    if (/^\s*[[{"]/.test(value)) yield* objectsIn(parseJson(value), depth + 1)
+  } else if (Array.isArray(value)) {
+    for (const item of value) yield* objectsIn(item, depth + 1)
+  } else if (typeof value === 'object' && value !== null) {
+    yield value as Record<string, unknown>
+    for (const item of Object.values(value)) yield* objectsIn(item, depth + 1)
+  }
+}
+
+/** The outermost objects, in their order. */
+function objectTextsIn(text: string): string[] {
+  const found: string[] = []
+  let start = text.indexOf('{')
+  for (let starts = 0; start >= 0 && starts < maxStarts; starts++) {
+    const end = endOfObject(text, start)
+    const json = end < 0 ? '' : text.slice(start, end)
+    const isJson = end >= 0 && parseJson(json) !== undefined
+    if (isJson) found.push(json)
+    start = text.indexOf('{', isJson ? end : start + 1)
+  }
+  return found
+}
+
+/** Behind the brace that closes the one at `start`; braces in strings do not count; -1: nothing closes it. */
+function endOfObject(text: string, start: number): number {
+  let [depth, inString] = [0, false]
+  for (let at = start; at < text.length; at++) {
+    const character = text[at]
+    if (inString) {
+      if (character === '\\') at++
+      else if (character === '"') inString = false
+    } else if (character === '"') inString = true
+    else if (character === '{') depth++
+    else if (character === '}' && --depth === 0) return at + 1
+  }
+  return -1
+}

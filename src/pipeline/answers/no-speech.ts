@@ -1,0 +1,65 @@
+import { creditBeginnings, creditLabels, inventedPhrases, politePhrases, soundNames } from './known-inventions.ts'
+
+/** In letters; what is longer is not looked at. The longest invention 300 times has 20,000. */
+const maxLetters = 30_000
+/** In words; who begins a longer sentence like a credit is speaking. */
+const maxCredit = 14
+/** In seconds: audio from this length on of which only "thank you" was heard is silent. */
+const longForPoliteness = 10
+
+/** Letters and digits alone, in lower case and without marks: how models spell the rest is chance. */
+const bare = (text: string): string =>
+  text
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '')
+
+const polite = politePhrases.map(bare)
+const invented = [...inventedPhrases.map(bare), ...polite]
+const beginnings = creditBeginnings.map(bare)
+const labels = new Set(creditLabels.map(bare))
+const sounds = [...soundNames, 'playing', 'in background'].map(bare)
+
+/**
+ * Whether a transcript has no word that was spoken: none at all, names of sounds, or what models are known to invent
+ * where nobody speaks.
+ *
+ * @param seconds of the audio; `null`: not known.
+ */
+export function isNoSpeech(transcript: string, seconds: number | null): boolean {
+  const text = withoutSounds(transcript)
+  if (bare(text) === '') return true
+  const sentences = sentencesOf(text).filter((sentence) => bare(sentence) !== '')
+  if (!isInvented(text) && !sentences.every(isInvented)) return false
+  return !isMadeOf(polite, bare(text)) || (seconds !== null && seconds >= longForPoliteness)
+}
+
+function isInvented(sentence: string): boolean {
+  const letters = bare(sentence)
+  if (isMadeOf(invented, letters)) return true
+  if (sentence.trim().split(/\s+/).length > maxCredit) return false
+  if (beginnings.some((beginning) => letters.startsWith(beginning)) || letters.includes('amaraorg')) return true
+  const [beforeColon, ...behind] = sentence.split(/[:：]/)
+  return behind.length > 0 && labels.has(bare(beforeColon ?? ''))
+}
+
+/** Whether the letters are these phrases one after another, in any order and number. */
+function isMadeOf(phrases: readonly string[], letters: string): boolean {
+  if (letters.length > maxLetters) return false
+  const reached = new Set([0])
+  // A set gives out what is added to it meanwhile.
+  for (const at of reached) {
+    for (const phrase of phrases) if (letters.startsWith(phrase, at)) reached.add(at + phrase.length)
+  }
+  return letters !== '' && reached.has(letters.length)
+}
+
+/** Also within a line, where the next sentence follows a blank; `Amara.org` is one word. */
+const sentencesOf = (text: string): string[] => text.split(/[.!?…]+(?:\s+|$)|[。！？\n]+/u)
+
+/** Without `[music]`, `♪ … ♪`, `*beep*`, `(applause)` and special tokens such as `<|nospeech|>`. */
+const withoutSounds = (text: string): string =>
+  text
+    .replace(/<\|[^|<>]{0,40}\|>|\[[^\][]{0,60}\]|[♪♫🎵🎶][^♪♫🎵🎶]{0,200}[♪♫🎵🎶]|\*[^*\n]{1,40}\*/gu, ' ')
+    .replace(/[(（]([^()（）]{1,60})[)）]/gu, (whole, inside: string) => (isMadeOf(sounds, bare(inside)) ? ' ' : whole))

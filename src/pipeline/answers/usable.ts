@@ -1,0 +1,16 @@
+import { done, type Outcome, setBack } from '../outcome.ts'
+import { UnusableAnswer } from './unusable-answer.ts'
+
+/**
+ * What `read` finds in an answer, or the setback `unusable` with the reason that it throws.
+ *
+ * @param service the subject of the sentence that tells the reason.
+ */
+export function usable<T>(service: string, read: () => T): Outcome<T> {
+  try {
+    return done(read())
+  } catch (error) {
+    if (!(error instanceof UnusableAnswer)) throw error
+    return setBack({ kind: 'unusable', error: `${service} ${error.message}` })
+  }
+}
