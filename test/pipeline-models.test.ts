@@ -64,6 +64,6 @@ test.each([
 
 test('an effort that no model knows stops the start', () => {
   expect(() => readConfig({ OPENAI_REASONING_EFFORT: 'hardly' })).toThrow(
-    'OPENAI_REASONING_EFFORT: got "hardly"; takes none, minimal, low, medium, high, xhigh, max',
+    'OPENAI_REASONING_EFFORT: got "hardly"; expected none, minimal, low, medium, high, xhigh, max',
   )
 })

@@ -145,7 +145,8 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
     twilio.addRecording(recordingSid, mp3)
     return { recordingSid, words, sha256 }
   }
-  const running: Pipeline[] = []
+  const running = new Set<Pipeline>()
+  let started = 0
   const environment = {
     DATABASE_URL: database.url,
     CALLBOX_HOME: home,
@@ -157,7 +158,7 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
   }
   const metrics = createMetrics()
   atEnd(async () => {
-    await Promise.all(running.map((pipeline) => pipeline.stop()))
+    await Promise.all([...running].map((pipeline) => pipeline.stop()))
     await queue.stop()
     await twilio.close()
     await openai.close()
@@ -178,11 +179,18 @@ export async function setStage(database: TestDatabase): Promise<Stage> {
         knex: database.knex,
         hints: new HintSender(database.pool, defaultSchema),
         log,
-        metrics: running.length === 0 ? metrics : createMetrics(),
+        metrics: started++ === 0 ? metrics : createMetrics(),
         timings: { ...shortTimings, ...timings },
       })
-      running.push(pipeline)
-      return pipeline
+      const stoppable = {
+        ...pipeline,
+        stop: () => {
+          running.delete(stoppable)
+          return pipeline.stop()
+        },
+      }
+      running.add(stoppable)
+      return stoppable
     },
     async record(words, columns = {}) {
       const recording = newRecording(words)
