@@ -71,3 +71,33 @@ test('a process that is no dispatcher tells no slots; one that has none yet tell
   const { metrics } = runDispatcher(database.url)
   expect(await metricValues(metrics)).toHaveProperty('callbox_dispatcher_slots', 0)
 })
+
+test('after a hundred event types of other programs the label is `other`; those of Callbox keep theirs', async () => {
+  await putBusiness(database, '3', {})
+  const enqueueTypes = (from: number, to: number) =>
+    database.pool.query(
+      `select callbox_enqueue(3, 'CA' || n, 'order.number' || n, 'inbound', '{}') from generate_series($1::int, $2::int) n`,
+      [from, to],
+    )
+  const ended = async () => {
+    const { rows } = await database.pool.query(
+      `select count(*)::integer as n from webhook_outbox where business_id = 3 and status = 'skipped'`,
+    )
+    return rows[0].n as number
+  }
+  const { metrics } = runDispatcher(database.url)
+  await enqueueTypes(1, 100)
+  await eventually('the first hundred have ended', async () => (await ended()) === 100)
+  await enqueueTypes(101, 1_000)
+  await eventually('all have ended', async () => (await ended()) === 1_000)
+  await untilStatus(database, await enqueue(database, '3', 'CA1', 'inbound'), 'skipped')
+  const series = (type: string) =>
+    `callbox_webhook_deliveries_total{direction="inbound",event_type="${type}",outcome="skipped"}`
+  await eventually('all are counted', async () => (await metricValues(metrics))[series('call.completed')] === 1)
+  const told = await metricValues(metrics)
+  const labels = Object.keys(told).filter((name) => name.includes('outcome="skipped"'))
+  expect(labels).toHaveLength(102)
+  expect(told[series('order.number1')]).toBe(1)
+  expect(told[series('order.number100')]).toBe(1)
+  expect(told[series('other')]).toBe(900)
+})

@@ -15,7 +15,8 @@ export function reportSettlements(
   const deliveries = new Tally()
   for (const settlement of batch) {
     const { delivery, attempt, outcome } = settlement
-    const { direction, eventType: event_type } = delivery
+    const { direction } = delivery
+    const event_type = metrics.eventTypes.of(delivery.eventType)
     if (attempt) {
       attempts.count(direction, event_type, attempt.result.result)
       metrics.attemptDuration.observe(attempt.result.durationMs / 1000)

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import pRetry from 'p-retry'
 import type { RecordingJob } from '../calls/recording-queue.ts'
 import { type UsableRecording, usableRecordings } from '../calls/recordings.ts'
+import { isDataException } from '../database/errors.ts'
 import type { StepName } from './outcome.ts'
 
 /** What the pipeline needs to know of a call that it works on, and of its business; unknown is `''` or empty. */
@@ -110,7 +111,8 @@ export async function finishStep(
 }
 
 /** A result that was paid for is worth some seconds of asking a database that is just being restarted. */
-export const insist = <T>(commit: () => Promise<T>): Promise<T> => pRetry(commit, { retries: 6, minTimeout: 250 })
+export const insist = <T>(commit: () => Promise<T>): Promise<T> =>
+  pRetry(commit, { retries: 6, minTimeout: 250, shouldRetry: ({ error }) => !isDataException(error) })
 
 /** What went wrong with a step that will be tried again, or with the call for good. */
 export async function noteStepError(

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { RecordingJob } from '../calls/recording-queue.ts'
 import { lastRecordingError } from '../calls/recordings.ts'
 import type { Config } from '../config.ts'
+import { isDataException } from '../database/errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { extractedFacts } from './answers/facts-answer.ts'
@@ -79,7 +80,11 @@ class CallRun {
     try {
       return await this.#run()
     } catch (cause) {
-      return { ...this.#setBack({ kind: 'outage', error: `unforeseen: ${errorCode(cause)}` }), cause }
+      // The same result is refused every time, and each new one would be paid for.
+      const setback: StepSetback['setback'] = isDataException(cause)
+        ? { kind: 'hopeless', error: `the database cannot hold the result of this step (${errorCode(cause)})` }
+        : { kind: 'outage', error: `unforeseen: ${errorCode(cause)}` }
+      return { ...this.#setBack(setback), cause }
     }
   }
 

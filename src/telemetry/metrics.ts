@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { EventTypeLabels } from './event-type-labels.ts'
 
 /**
  * The metrics of this process, by their names in the contract. No label carries a business, a phone number or a URL.
@@ -17,6 +18,8 @@ export function createMetrics() {
   dispatcherSlots.remove()
   return {
     registry,
+    /** For every value of the label `event_type`. */
+    eventTypes: new EventTypeLabels(),
     attempts: new Counter({
       name: 'callbox_webhook_attempts_total',
       help: 'POSTs whose outcome is known, by result.',
