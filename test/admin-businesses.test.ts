@@ -17,6 +17,15 @@ const row = async (id: number) =>
 const enqueue = (business: number, call: string, direction: string) =>
   database.pool.query('select callbox_enqueue($1, $2, $3, $4, $5)', [business, call, 'call.completed', direction, '{}'])
 
+test('the language that the transcription service rejected is shown as such, until it is another', async () => {
+  await api.send('PUT', '/admin/businesses/47', { language: 'nb' })
+  await database.knex('callbox.businesses').where({ business_id: '47' }).update({ rejected_language: 'nb' })
+  const shown = async () => (await api.send('GET', '/admin/businesses/47')).json
+  expect(await shown()).toMatchObject({ language: 'nb', language_rejected: true })
+  await api.send('PUT', '/admin/businesses/47', { language: 'no' })
+  expect(await shown()).toMatchObject({ language: 'no', language_rejected: false })
+})
+
 describe('PUT creates', () => {
   test('with everything given; secrets do not come back', async () => {
     const signingSecret = `whsec_${Buffer.alloc(24, 1).toString('base64')}`
@@ -43,6 +52,7 @@ describe('PUT creates', () => {
       generic_webhook_url: null,
       header_names: ['X-Auth', 'authorization'],
       language: 'he',
+      language_rejected: false,
       service_categories: ['שיווק נכס', 'ניהול'],
       max_concurrency: 8,
       rate_per_second: 2.5,
@@ -306,7 +316,7 @@ describe('PUT refuses', () => {
       ['+15551', null],
     ].map((value) => ['phone_numbers', { phone_numbers: value }] as const),
     ['phone_numbers', { phone_numbers: ['+15550000001', '+15550000001'] }],
-    ...['HE', 'heb', 'xx', 'h', ' he', 1].map((value) => ['language', { language: value }] as const),
+    ...['HE', 'heb', 'xx', 'iw', 'h', ' he', 1].map((value) => ['language', { language: value }] as const),
     ...[['a', 'a'], [''], [' a'], ['x'.repeat(101)], 'a', [1], ['a\0b'], ['\ud800'], Array(101).fill('a')].map(
       (value) => ['service_categories', { service_categories: value }] as const,
     ),

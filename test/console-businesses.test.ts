@@ -80,6 +80,14 @@ const wrong = [
   ['rate_per_second', '-1', 'takes a number from 0.001 to 10000'],
 ] as const
 
+test('a business whose language the transcription service rejected says so', async () => {
+  await putBusiness(database, '47', {})
+  const shown = async () => (await night.get(`${path}/47`)).text
+  expect(await shown()).not.toContain('rejects the language')
+  await database.knex('callbox.businesses').update({ language: 'nb', rejected_language: 'nb' })
+  expect(await shown()).toContain('The transcription service rejects the language nb.')
+})
+
 describe('the list', () => {
   test('tells who is served, and where their events go', async () => {
     await putBusiness(database, '1', { inbound: 'https://e.example/in' })

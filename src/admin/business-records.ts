@@ -19,6 +19,7 @@ export interface BusinessRow extends BusinessUrls {
   signing_secret_sealed: Buffer
   previous_secret_until: Date | null
   language: string
+  rejected_language: string
   service_categories: string[]
   max_concurrency: number | null
   /** `numeric`, which pg gives as text. */
@@ -73,6 +74,7 @@ export function toBusiness(row: BusinessRow, sealer: Sealer, log: Logger): Busin
     generic_webhook_url: row.generic_webhook_url,
     header_names: headerNames(row, sealer, log),
     language: row.language,
+    language_rejected: row.language !== '' && row.rejected_language === row.language,
     service_categories: row.service_categories,
     max_concurrency: row.max_concurrency,
     rate_per_second: row.rate_per_second === null ? null : Number(row.rate_per_second),

@@ -1,12 +1,11 @@
 import { z } from 'zod'
+import { isLanguage } from '../../businesses/languages.ts'
 import { timeCursor } from '../paging.ts'
 import { businessId, listOf, pageLimit, storableText, time } from './common.ts'
 import { customHeaders, customHeadersTakes } from './custom-headers.ts'
 import { endpointUrl, endpointUrlTakes } from './endpoint-url.ts'
 import { exampleOf } from './examples.ts'
 import { signingSecret, signingSecretTakes } from './signing-secret.ts'
-
-const languageNames = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' })
 
 /** What one webhook of Zapier takes before it answers 429. */
 const zapierPerSecond = 30
@@ -45,7 +44,7 @@ export const businessChange = z
     language: z
       .string()
       .regex(/^(?:[a-z]{2})?$/, { abort: true })
-      .refine((text) => text === '' || languageNames.of(text) !== undefined)
+      .refine((text) => text === '' || isLanguage(text))
       .meta({ examples: ['he'] })
       .nullable()
       .optional()
@@ -98,6 +97,9 @@ export const business = z
       .nullable()
       .describe('the names of headers; their values are never shown; null when they cannot be decrypted'),
     language: z.string().meta({ description: "ISO 639-1; '': the transcription finds out", examples: ['he'] }),
+    language_rejected: z
+      .boolean()
+      .describe('whether the transcription service rejected this language: calls are transcribed without it'),
     service_categories: z.array(z.string()).meta({ examples: [['sale', 'rent']] }),
     max_concurrency: z.int().nullable().describe('POSTs at a time for each direction; null: the default'),
     rate_per_second: z.number().nullable().describe('POSTs a second for each direction; null: no limit'),

@@ -1,18 +1,9 @@
+import { languages } from '../../../businesses/languages.ts'
 import type { Problem } from '../../problems.ts'
 import { errorOf } from '../filters.ts'
 import { textArea, textField } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 import type { SettingsForm } from './business-settings.ts'
-
-const names = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' })
-const letters = [...'abcdefghijklmnopqrstuvwxyz']
-const languages = letters
-  .flatMap((first) => letters.map((second) => `${first}${second}`))
-  .flatMap((code) => {
-    const name = names.of(code)
-    return name === undefined ? [] : [{ code, name }]
-  })
-  .sort((one, other) => one.name.localeCompare(other.name, 'en'))
 
 /** The fields of a business's settings. @param problem what is wrong with some of them. */
 export function settingsFields(form: SettingsForm, problem: Problem | null): Html {

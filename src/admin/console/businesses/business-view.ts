@@ -42,6 +42,7 @@ export function businessPageOf(
     place: 'businesses',
     actions: links(id),
     body: html`${entered.problem && refusalNotice(entered.problem)}
+${business.language_rejected && rejectedLanguage(business.language)}
 ${testEvent}${endpoints(response, business, routes)}
 ${settingsCard(response, business, entered.settings, problemOf('settings'))}
 ${headersCard(response, business, entered.headerNames, problemOf('headers'))}
@@ -54,6 +55,12 @@ export const refusalNotice = (problem: Problem): Html =>
   problem.fields.length === 0
     ? problemNotice(problem)
     : notice('failed', 'Nothing was saved. What is wrong is said beside the fields.')
+
+const rejectedLanguage = (language: string): Html =>
+  notice(
+    'warning',
+    `The transcription service rejects the language ${language}. The calls are transcribed without it; choose another, or none.`,
+  )
 
 const links = (id: string): Html => html`<a class="button" href="/console/deliveries?business_id=${id}">Deliveries</a>
 <a class="button" href="/console/calls?business_id=${id}">Calls</a>

@@ -1,0 +1,9 @@
+import { default as iso6391 } from 'iso-639-1'
+
+/** What a business may name as the language of its calls: ISO 639-1, with English names, in the order of those. */
+export const languages: readonly { code: string; name: string }[] = iso6391
+  .getLanguages(iso6391.getAllCodes())
+  .map(({ code, name }) => ({ code, name }))
+  .sort((one, other) => one.name.localeCompare(other.name, 'en'))
+
+export const isLanguage = (code: string): boolean => iso6391.validate(code)
