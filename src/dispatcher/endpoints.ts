@@ -9,8 +9,10 @@ import { readEndpoints } from './sql/read-endpoints.ts'
 export interface Endpoint {
   revision: number
   urls: WebhookUrls
-  /** Names and values in turn. */
+  /** The business's own: names and values alternately. */
   headers: string[]
+  /** Whether `User-Agent` is among them, which then replaces ours. */
+  hasUserAgent: boolean
   /** Newest first; two while a secret rotates. */
   readonly signingKeys: readonly KeyObject[]
   maxConcurrency: number | null
@@ -80,6 +82,7 @@ export class Endpoints {
       revision: row.revision,
       urls: { inbound: row.inbound_webhook_url, outbound: row.outbound_webhook_url, generic: row.generic_webhook_url },
       headers: [],
+      hasUserAgent: false,
       // Looked at by each attempt: a former secret's time ends though nothing of the business changes.
       get signingKeys() {
         return keys?.at(performance.now()) ?? []
@@ -91,7 +94,9 @@ export class Endpoints {
     try {
       const opened = this.#openKeys(row)
       if (row.headers_sealed) {
-        endpoint.headers = readHeaders(this.#sealer.open(row.headers_sealed, sealedPlace.headers(row.business_id)))
+        const text = this.#sealer.open(row.headers_sealed, sealedPlace.headers(row.business_id))
+        endpoint.headers = readHeaders(text)
+        endpoint.hasUserAgent = endpoint.headers.some((part, n) => n % 2 === 0 && part.toLowerCase() === 'user-agent')
       }
       keys = opened
     } catch (error) {

@@ -3,6 +3,8 @@ import type { Endpoint } from './endpoints.ts'
 import type { PostRequest } from './post.ts'
 import { sign } from './signature.ts'
 
+const ourUserAgent = ['user-agent', 'Callbox']
+
 /**
  * The POST of an attempt: the stored bytes, the business's own headers, and those of Standard Webhooks.
  *
@@ -19,8 +21,7 @@ export function requestFor(
   const headers = [
     'content-type',
     'application/json',
-    'user-agent',
-    'Callbox',
+    ...(endpoint.hasUserAgent ? [] : ourUserAgent),
     'webhook-id',
     delivery.id,
     'webhook-timestamp',

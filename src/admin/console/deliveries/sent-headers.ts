@@ -18,10 +18,11 @@ export function sentHeaders(
   startedAt: string | null,
   ownNames: readonly string[] | null,
 ): SentHeader[] {
+  const ownUserAgent = ownNames?.some((name) => name.toLowerCase() === 'user-agent') ?? false
   const timestamp = startedAt === null ? null : String(Math.floor(Date.parse(startedAt) / 1_000))
   return [
     { name: 'content-type', value: 'application/json' },
-    { name: 'user-agent', value: 'Callbox' },
+    ...(ownUserAgent ? [] : [{ name: 'user-agent', value: 'Callbox' }]),
     { name: 'webhook-id', value: deliveryId },
     { name: 'webhook-timestamp', value: timestamp, note: 'the seconds of its attempt' },
     { name: 'webhook-signature', value: null, note: 'made anew for each attempt, and not kept' },
