@@ -25,7 +25,6 @@ const refusals: Record<string, string> = {
   'entity.parse.failed': 'the body is not valid JSON, or is neither an object nor an array',
   'entity.too.large': 'the body is over 256 KB',
   'encoding.unsupported': 'the content encoding is not supported; send gzip, deflate, br or none',
-  'charset.unsupported': 'the character set is not supported; send UTF-8',
 }
 
 /** The last handler of a router: every error as problem details, and only what we did not expect in the log. */

@@ -13,6 +13,7 @@ import { requeueRoutes } from './requeues.ts'
 import { routeRoutes } from './routes.ts'
 import type { SignInLimit } from './sign-in-limit.ts'
 import { testEventRoutes } from './test-events.ts'
+import { utf8BodiesOnly } from './utf8-bodies.ts'
 
 interface AdminParts extends OperationParts {
   signIns: SignInLimit
@@ -23,12 +24,12 @@ interface AdminParts extends OperationParts {
 export function adminRouter(parts: AdminParts): express.Router {
   const admin = express.Router()
   admin.use(bearerAuthentication(parts.signIns))
-  const parseBody = express.json({ limit: '256kb' })
+  const bodies = express.Router().use(utf8BodiesOnly, express.json({ limit: '256kb' }))
   // What comes as the body of these has no meaning (RFC 9110, 9.3.1 and 9.3.2), so it is not looked at.
   const bodiless = ['GET', 'HEAD']
   admin.use((request, response, next) => {
     if (bodiless.includes(request.method)) next()
-    else parseBody(request, response, next)
+    else bodies(request, response, next)
   })
   admin.use(businessRoutes(parts))
   admin.use(testEventRoutes(parts))

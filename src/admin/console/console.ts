@@ -4,6 +4,7 @@ import type { OperationParts } from '../operations/operation-parts.ts'
 import type { OverviewReader } from '../overview-reader.ts'
 import { Problem } from '../problems.ts'
 import type { SignInLimit } from '../sign-in-limit.ts'
+import { utf8BodiesOnly } from '../utf8-bodies.ts'
 import { assetRoutes } from './assets.ts'
 import { auditPages } from './audit.ts'
 import { businessPage } from './businesses/business.ts'
@@ -43,6 +44,7 @@ export function createConsole(parts: ConsoleParts): { router: express.Router; st
   router.use(assetRoutes())
   router.use(notStored)
   router.use(sameOriginOnly(config.publicUrl))
+  router.use(utf8BodiesOnly)
   router.use(express.urlencoded({ extended: false, limit: '256kb', parameterLimit: 500 }))
   router.use(signInRoutes(parts.signIns, sessions, cookies, log))
   router.use(signedInOnly(sessions, cookies))
