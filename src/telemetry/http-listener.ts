@@ -84,7 +84,7 @@ const isEventStream = ({ req, headersSent }: ServerResponse): boolean =>
   headersSent && (req.headers.accept ?? '').includes('text/event-stream')
 
 /** RFC 9112, 3.2.2: `GET http://host/path HTTP/1.1`, without user information. */
-const absoluteForm = /^https?:\/\/([^/?@]+)(.*)$/i
+const absoluteForm = /^https?:\/\/([^/?@]+)(?![^/?])(.*)$/i
 
 /**
  * Turns a request target in absolute form into a path, as everything else here expects it (and as Twilio signs it), and
