@@ -107,6 +107,14 @@ describe('calls', () => {
     expect(text).toMatch(/<p class="text" dir="auto">/)
   })
 
+  test('one with a very long transcript shows the start of it', async () => {
+    await call('CA1', { state: 'completed', transcript: `${'a'.repeat(100_000)}${'b'.repeat(900_000)}` })
+    const { text } = await night.get('/console/calls/CA1')
+    expect(text.length).toBeLessThan(150_000)
+    expect(text).toContain('The first 100,000 of 1,000,000 characters; the admin API has all of it.')
+    expect(text).not.toContain('aab')
+  })
+
   test('one that is under way brings itself up to date', async () => {
     await call('CA1', { state: 'processing' })
     await step('CA1', 'audio', { attempts: 1 })

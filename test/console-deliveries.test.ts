@@ -190,6 +190,47 @@ describe('one delivery', () => {
     expect(all.markup).toContain(`hx-get="/console/deliveries/${id}/progress?attempts=all"`)
   })
 
+  test('shows at most a hundred attempts at once, and leads to the others', async () => {
+    const id = await enqueue(database, '1', 'CA1')
+    for (let number = 1; number <= 230; number++) await attempt(id, number, '2025-12-10T14:09:00Z')
+    const numbersOn = ({ text }: { text: string }): number[] =>
+      [...text.matchAll(/Attempt (\d+)✕/g)].map(([, number]) => Number(number))
+    const few = await page(id)
+    expect([numbersOn(few).length, few.text.includes('Show 80 of 210 earlier attempts')]).toEqual([20, true])
+    const last = await page(id, '?attempts=all')
+    expect([numbersOn(last)[0], numbersOn(last).at(-1), numbersOn(last).length]).toEqual([131, 230, 100])
+    expect(last.text).toContain('Show 100 of 130 earlier attempts')
+    expect(last.markup).toContain(`href="/console/deliveries/${id}?attempts=130"`)
+    const earlier = await page(id, '?attempts=130')
+    expect([numbersOn(earlier)[0], numbersOn(earlier).at(-1)]).toEqual([31, 130])
+    expect(earlier.markup).toContain(`href="/console/deliveries/${id}?attempts=30"`)
+    const first = await page(id, '?attempts=30')
+    expect([numbersOn(first)[0], numbersOn(first).at(-1)]).toEqual([1, 30])
+    expect(first.text).toContain('Show the latest attempts')
+    for (const odd of ['?attempts=-1', '?attempts=x', '?attempts=1&attempts=2', '?attempts=']) {
+      expect([odd, numbersOn(await page(id, odd)).length]).toEqual([odd, 20])
+    }
+  })
+
+  test.each([
+    [
+      'deep',
+      `[${Array(160)
+        .fill(`${'['.repeat(3_125)}${']'.repeat(3_125)}`)
+        .join()}]`,
+    ],
+    ['one text', JSON.stringify('"'.repeat(500_000))],
+    ['many values', `[${'1,'.repeat(500_000)}1]`],
+  ])('shows the start of a payload of 1 MB that is %s, and leads to all of it', async (_, payload) => {
+    const id = await enqueue(database, '1', 'CA1', 'inbound', payload)
+    const { markup, text } = await page(id)
+    expect(markup.length).toBeLessThan(1_000_000)
+    expect(text).toMatch(/The first [\d,]+ of 1,00\d,\d+ characters\. Download all of it/)
+    expect(markup).not.toContain('data-copy="#payload"')
+    const download = /href="([^"]+)" download="[^"]+">Download all of it/.exec(markup)?.[1] ?? ''
+    expect((await night.get(download)).text).toBe(payload)
+  })
+
   test.each([
     ['an active one', '', 'Due now: attempt 1', 'when it is the turn of'],
     ['a parked one', `state = 'parked', state_reason = '410 Gone', state_since = now()`, 'route is parked', '410 Gone'],

@@ -114,7 +114,10 @@ describe('the command of an attempt', () => {
   test('names the headers that the dispatcher sends, and no secret', () => {
     const started = 1_765_376_639_500
     const delivery = { id: 'b7' } as unknown as Parameters<typeof requestFor>[0]
-    const endpoint = { signingKeys: [], headers: ['X-Key', 'secret'] } as unknown as Parameters<typeof requestFor>[2]
+    const endpoint = {
+      signingKeys: [],
+      headers: ['X-Key', 'secret'],
+    } as unknown as Parameters<typeof requestFor>[2]
     const { headers } = requestFor(delivery, Buffer.from('{}'), endpoint, 'https://e.example/', started)
     const sent = Array.from({ length: headers.length / 2 }, (_, place) => headers.slice(2 * place, 2 * place + 2))
     const secret = ['webhook-signature', 'X-Key']
@@ -126,7 +129,7 @@ describe('the command of an attempt', () => {
 
 describe('JSON to read', () => {
   test('has each value on a line of its own', () => {
-    const pretty = textOf(String(prettyJson('{"a":[1,{"b":"c"}],"d":{},"e":[ ],"f":null}')))
+    const pretty = textOf(String(prettyJson('{"a":[1,{"b":"c"}],"d":{},"e":[ ],"f":null}').markup))
     expect(pretty).toBe(
       '{\n  "a": [\n    1,\n    {\n      "b": "c"\n    }\n  ],\n  "d": {},\n  "e": [],\n  "f": null\n}',
     )
@@ -134,21 +137,21 @@ describe('JSON to read', () => {
 
   test('is written as it was: numbers, repeated keys, escapes, order', () => {
     const odd = '{"2":1e400,"1":12345678901234567890.10,"1":"\\u05d0\\"","-":-0}'
-    expect(textOf(String(prettyJson(odd))).replaceAll(/\n *|(?<=:) /g, '')).toBe(odd)
+    expect(textOf(String(prettyJson(odd).markup)).replaceAll(/\n *|(?<=:) /g, '')).toBe(odd)
   })
 
   test.each(['true', '""', '[]', '1', '"\\\\"', '{"<script>":"</bdi>&"}'])('of little: %s', (text) =>
-    expect(textOf(String(prettyJson(text))).replaceAll(/\n *|(?<=:) /g, '')).toBe(text),
+    expect(textOf(String(prettyJson(text).markup)).replaceAll(/\n *|(?<=:) /g, '')).toBe(text),
   )
 
   test('shows what cannot be seen as an escape that means the same', () => {
-    expect(textOf(String(prettyJson('"a\u202eb\u007fc"')))).toBe('"a\\u202eb\\u007fc"')
+    expect(textOf(String(prettyJson('"a\u202eb\u007fc"').markup))).toBe('"a\\u202eb\\u007fc"')
   })
 
   test('means the same, whatever it is', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 6 }), (text) => {
-        const markup = String(prettyJson(text))
+        const markup = String(prettyJson(text).markup)
         expect(markup.replaceAll(/<\/?bdi( class="json-\w+")?>/g, '')).not.toMatch(/[<>]/)
         expect(JSON.parse(textOf(markup))).toEqual(JSON.parse(text))
       }),
@@ -159,10 +162,15 @@ describe('JSON to read', () => {
     ['deep', `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['long', `[${'1,'.repeat(400_000)}1]`],
     ['one long text', JSON.stringify('\\"<'.repeat(250_000))],
+    ['one text of quotes', JSON.stringify('"'.repeat(500_000))],
+    ['one text of backslashes', JSON.stringify('\\'.repeat(500_001))],
+    ['many objects', `[${'{},'.repeat(300_000)}1]`],
+    ['one text of surrogate pairs', JSON.stringify(`a${'😀'.repeat(200_000)}`)],
   ])('that is %s stays within bounds', (_name, text) => {
-    const markup = String(prettyJson(text))
-    expect(markup.length).toBeLessThan(text.length * 100)
-    expect(textOf(markup).replaceAll(/\n */g, '')).toBe(text)
+    const { markup, length } = prettyJson(text)
+    expect(String(markup).length).toBeLessThan(1_000_000)
+    expect(length).toBeLessThanOrEqual(65_536)
+    expect(textOf(String(markup)).replaceAll(/\n */g, '')).toBe(text.slice(0, length))
   })
 })
 

@@ -54,7 +54,7 @@ async function testEventPanel(parts: ConsoleParts, businessId: string, id: strin
     html`<section class="card" aria-label="Test event"><div class="card-head">
 <h2>Test event, ${delivery.direction} ${status(delivery.status)}</h2>
 <a class="button" href="/console/deliveries/${id}">Open its delivery</a></div>
-${attemptTimeline(whole, false)}</section>`,
+${attemptTimeline(whole, 'last')}</section>`,
   )
 }
 

@@ -5,10 +5,12 @@ import { type Html, html } from '../html.ts'
 import { prettyJson } from '../json-view.ts'
 import { livePart } from '../live-part.ts'
 import { status } from '../status.ts'
-import { duration, none, time } from '../values.ts'
+import { count, duration, none, time } from '../values.ts'
 import { visibleText } from '../visible-text.ts'
 
 const everySeconds = 3
+/** What is shown of a transcript or a summary, in UTF-16 code units. */
+const maxShownText = 100_000
 
 /** All of a call that changes by itself, and what can be done to it. */
 export function callProgress(response: Response, call: CallAnswer): Html {
@@ -94,13 +96,14 @@ export function callText(call: CallAnswer): Html {
 ${
   hasMetadata &&
   html`<section class="card"><h2>Metadata of the platform</h2>
-<pre class="wrap json" dir="ltr" tabindex="0" role="region" aria-label="Metadata">${prettyJson(JSON.stringify(call.metadata))}</pre></section>`
+<pre class="wrap json" dir="ltr" tabindex="0" role="region" aria-label="Metadata">${prettyJson(JSON.stringify(call.metadata)).markup}</pre></section>`
 }`
 }
 
 function written(text: string | null): Html {
   if (text === null) return html`<p class="muted">Not there yet, or taken by retention.</p>`
-  return text === ''
-    ? html`<p class="muted">Nothing was said.</p>`
-    : html`<p class="text" dir="auto">${visibleText(text)}</p>`
+  if (text === '') return html`<p class="muted">Nothing was said.</p>`
+  const isCut = text.length > maxShownText
+  return html`<p class="text" dir="auto">${visibleText(text.slice(0, maxShownText))}</p>
+${isCut && html`<div class="hint">The first ${count(maxShownText)} of ${count(text.length)} characters; the admin API has all of it.</div>`}`
 }

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
 import type { AttemptRow } from '../../../outbox/deliveries.ts'
 import { type Html, html } from '../html.ts'
 import { status } from '../status.ts'
@@ -8,23 +9,40 @@ import type { WholeDelivery } from './delivery-reading.ts'
 import { sentHeaders } from './sent-headers.ts'
 import { whatComesNext } from './what-comes-next.ts'
 
-/** Attempts that are shown unless all are asked for; the last ones. */
-const mostShown = 20
+/** How many attempts are shown unless more are asked for, and at most: each can be 13 KB of markup. */
+const usuallyShown = 20
+const maxShown = 100
 /** Excerpts are cut here; see `dispatcher/post.ts`. */
 const excerptBytes = 2_048
 
+/** Which attempts a page shows: the last 20, the last 100 (`all`), or 100 up to the one with this number. */
+export const shownAttempts = z
+  .union([z.literal('all'), z.coerce.number().int().min(1)])
+  .catch(0)
+  .transform((of) => of || 'last')
+export type ShownAttempts = z.infer<typeof shownAttempts>
+
 /** What was sent, what came back, how long each wait was, and what comes next; oldest first. */
-export function attemptTimeline(whole: WholeDelivery, areAll: boolean): Html {
-  const { delivery, attempts } = whole
-  const hidden = areAll ? 0 : Math.max(0, attempts.length - mostShown)
-  const shown = attempts.slice(hidden)
+export function attemptTimeline(whole: WholeDelivery, which: ShownAttempts): Html {
+  const { delivery } = whole
+  const upTo = whole.attempts.filter(({ number }) => typeof which === 'string' || number <= which)
+  const hidden = Math.max(0, upTo.length - (which === 'last' ? usuallyShown : maxShown))
+  const shown = upTo.slice(hidden)
+  const isEarlier = upTo.length < whole.attempts.length
   return html`
-${hidden > 0 && html`<p><a href="/console/deliveries/${delivery.id}?attempts=all">Show ${count(hidden)} earlier attempts</a></p>`}
+${hidden > 0 && earlierLink(delivery.id, hidden, which === 'last' ? 'all' : (shown[0]?.number ?? 1) - 1)}
 <ol class="timeline">
 <li class="calm"><span class="dot" aria-hidden="true"></span><div><h3>Enqueued</h3> ${time(delivery.created_at)}</div></li>
 ${shown.map((one, place) => attempt(one, shown[place + 1], whole))}
-${whatComesNext(whole)}
-</ol>`
+${!isEarlier && whatComesNext(whole)}
+</ol>
+${isEarlier && html`<p><a href="/console/deliveries/${delivery.id}">Show the latest attempts</a></p>`}`
+}
+
+function earlierLink(id: string, hidden: number, attempts: ShownAttempts): Html {
+  const next = attempts === 'all' ? maxShown - usuallyShown : maxShown
+  const number = hidden <= next ? count(hidden) : `${count(next)} of ${count(hidden)}`
+  return html`<p><a href="/console/deliveries/${id}?attempts=${attempts}">Show ${number} earlier attempts</a></p>`
 }
 
 function attempt(one: AttemptRow, next: AttemptRow | undefined, { delivery, business }: WholeDelivery): Html {

@@ -7,7 +7,7 @@ import { livePart } from '../live-part.ts'
 import { status } from '../status.ts'
 import { count, time } from '../values.ts'
 import { visibleText } from '../visible-text.ts'
-import { attemptTimeline } from './attempt-timeline.ts'
+import { attemptTimeline, type ShownAttempts } from './attempt-timeline.ts'
 import { curlCommand, isOfFile } from './curl-command.ts'
 import type { WholeDelivery } from './delivery-reading.ts'
 import { sentHeaders } from './sent-headers.ts'
@@ -19,19 +19,19 @@ const laterEvery = 15
 export const payloadFileName = (id: string): string => `delivery-${id}.json`
 
 /** All of a delivery that changes by itself. */
-export function deliveryProgress(response: Response, whole: WholeDelivery & { areAll: boolean }): Html {
-  const { delivery, areAll } = whole
+export function deliveryProgress(response: Response, whole: WholeDelivery & { shown: ShownAttempts }): Html {
+  const { delivery, shown } = whole
   const { id, due_at: dueAt } = delivery
-  // All of a thousand attempts are too much to be fetched every other second.
-  const isSoon = !areAll && Date.parse(dueAt) - Date.now() < soon.withinMs
+  // A hundred attempts are too much to be fetched every other second.
+  const isSoon = shown === 'last' && Date.parse(dueAt) - Date.now() < soon.withinMs
   const every = delivery.status !== 'pending' ? null : isSoon ? soon.every : laterEvery
-  const path = `/console/deliveries/${id}/progress${areAll ? '?attempts=all' : ''}`
+  const path = `/console/deliveries/${id}/progress${shown === 'last' ? '' : `?attempts=${shown}`}`
   return livePart(
     'progress',
     path,
     every,
     html`<section class="card delivery-facts" aria-label="Facts">${facts(whole)}${requeueOrder(response, whole)}</section>
-<section class="card"><h2>What happened</h2>${attemptTimeline(whole, areAll)}</section>`,
+<section class="card"><h2>What happened</h2>${attemptTimeline(whole, shown)}</section>`,
   )
 }
 
@@ -70,10 +70,15 @@ export function payloadCard({ delivery: { id }, payload }: WholeDelivery): Html 
     return html`<section class="card"><h2>Payload</h2><p class="muted">Retention has taken it.</p></section>`
   }
   const bytes = Buffer.byteLength(payload)
+  const { markup, length } = prettyJson(payload)
+  const isWhole = length === payload.length
+  const file = (text: string, look?: string): Html =>
+    html`<a${look && html` class="${look}"`} href="/console/deliveries/${id}/payload" download="${payloadFileName(id)}">${text}</a>`
   return html`<section class="card"><div class="card-head"><h2>Payload <span class="hint">${count(bytes)} bytes</span></h2>
-<div class="actions"><button type="button" data-copy="#payload">Copy</button>
-<a class="button" href="/console/deliveries/${id}/payload" download="${payloadFileName(id)}">Download as it is sent</a></div></div>
-<pre class="wrap json" id="payload" dir="ltr" tabindex="0" role="region" aria-label="Payload">${prettyJson(payload)}</pre></section>`
+<div class="actions">${isWhole && html`<button type="button" data-copy="#payload">Copy</button>`}
+${file('Download as it is sent', 'button')}</div></div>
+<pre class="wrap json" id="payload" dir="ltr" tabindex="0" role="region" aria-label="Payload">${markup}</pre>
+${!isWhole && html`<div class="hint">The first ${count(length)} of ${count(payload.length)} characters. ${file('Download all of it')}</div>`}</section>`
 }
 
 /** The last attempt, or the first one to come, as a command. */

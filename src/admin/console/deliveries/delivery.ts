@@ -7,6 +7,7 @@ import type { ConsoleParts } from '../console.ts'
 import { html } from '../html.ts'
 import { redirectWith, sendPage } from '../page.ts'
 import { operatorOf, visitOf } from '../visit.ts'
+import { type ShownAttempts, shownAttempts } from './attempt-timeline.ts'
 import { readPayload, readWholeDelivery, type WholeDelivery } from './delivery-reading.ts'
 import { curlCard, deliveryProgress, payloadCard, payloadFileName } from './delivery-view.ts'
 
@@ -14,9 +15,9 @@ import { curlCard, deliveryProgress, payloadCard, payloadFileName } from './deli
 export function deliveryPage(parts: ConsoleParts): express.Router {
   const router = express.Router()
 
-  const read = async (request: express.Request): Promise<WholeDelivery & { areAll: boolean }> => {
+  const read = async (request: express.Request): Promise<WholeDelivery & { shown: ShownAttempts }> => {
     const whole = await readWholeDelivery(parts, readPath(request, deliveryPath).id)
-    return { ...whole, areAll: request.query['attempts'] === 'all' }
+    return { ...whole, shown: shownAttempts.parse(request.query['attempts']) }
   }
 
   router.get('/deliveries/:id', async (request, response) => {
