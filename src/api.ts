@@ -15,6 +15,7 @@ import { RecordingQueue } from './calls/recording-queue.ts'
 import type { Config } from './config.ts'
 import type { HintSender } from './database/hints.ts'
 import type { Sealer } from './database/sealing.ts'
+import type { CallbackIntake } from './ingress/callback-intake.ts'
 import { createIngress } from './ingress/ingress.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -27,6 +28,7 @@ interface ApiParts {
   hints: HintSender
   log: Logger
   metrics: Metrics
+  intake: CallbackIntake
 }
 
 export interface StartedApi {

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { Knex } from 'knex'
 import { type Config, ConfigError, type Role, requireSecrets } from './config.ts'
 import { HintSender } from './database/hints.ts'
 import { createKnex } from './database/knex.ts'
@@ -10,9 +11,10 @@ import { Sealer } from './database/sealing.ts'
 import { checkSecretsKey } from './database/secrets-key.ts'
 import { describeTrouble, explainUnusable, needsOperator } from './database/unusable.ts'
 import { openPorts } from './http/service-ports.ts'
-import { healthRouter, metricsRouter, type ReadinessCheck } from './telemetry/health.ts'
+import type { CallbackIntake } from './ingress/callback-intake.ts'
+import { type CallbackReadiness, healthRouter, metricsRouter, type ReadinessCheck } from './telemetry/health.ts'
 import type { Logger } from './telemetry/logger.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 export interface Service {
   port: number
@@ -91,18 +93,26 @@ async function startRoles(
     async () => (running ? null : `starting: ${roles.join(', ')}`),
     async () => (stopping.aborted ? `stopping: ${roles.join(', ')}` : null),
   ]
-  const health = healthRouter(checks, () => {
+  const intake = roles.includes('api') ? await startIntake(config, knex, log, metrics) : null
+  if (intake) stops.push(() => intake.stop())
+  const onReadyAsked = (): void => {
     readyAskedAt = performance.now()
-  })
+  }
+  const health = healthRouter(checks, onReadyAsked, intake && callbackReadiness(intake, database, stopping))
   const handlers = { health, metrics: metricsRouter(metrics) }
   const ports = await openPorts(config, roles.includes('api'), handlers, log)
-  stops.push(ports.stop)
   /** The API's clients hear that it is not ready, and go elsewhere, before it stops listening. */
-  const drainApi = async (): Promise<void> => {
+  const drain = async (): Promise<void> => {
     ports.shedConnections()
     if (performance.now() - readyAskedAt < routedMs) await new Promise((resolve) => setTimeout(resolve, unreadyMs))
     await ports.stop()
   }
+  let draining: Promise<void> | null = null
+  const drainApi = (): Promise<void> => {
+    draining ??= drain()
+    return draining
+  }
+  stops.push(intake ? drainApi : ports.stop)
   const { port, adminPort } = ports
   // With port 0 and no address given, the address is known only now.
   const withPort = (url: string, actual: number): string => url.replace(/^(http:\/\/localhost):0$/, `$1:${actual}`)
@@ -113,6 +123,11 @@ async function startRoles(
   }
   const operators = port === adminPort ? '' : `, and on port ${adminPort} for operators`
   log.info({ event: 'service.listening', roles, port, adminPort }, `listening on port ${port}${operators}`)
+
+  if (intake) {
+    const { callbackRouter } = await import('./ingress/callback-router.ts')
+    ports.serveCallbacks(callbackRouter({ config, intake, log, metrics }))
+  }
 
   /** A part that has started after the stop began is nobody else's to stop. */
   const keep = async (stopPart: () => Promise<void>): Promise<void> => {
@@ -126,9 +141,9 @@ async function startRoles(
     if (sealer) await checkSecretsKey(knex, sealer)
     const hints = new HintSender(pool, config.databaseSchema)
     stops.push(() => hints.flush())
-    if (sealer && roles.includes('api')) {
+    if (sealer && intake) {
       const { startApi } = await import('./api.ts')
-      const started = await startApi({ config, databaseUrl, knex, sealer, hints, log, metrics })
+      const started = await startApi({ config, databaseUrl, knex, sealer, hints, log, metrics, intake })
       await keep(started.stop)
       ports.serveApi(started)
       stops.push(drainApi)
@@ -152,6 +167,35 @@ async function startRoles(
   const started = run()
   started.catch(failure.reject)
   return { port, databaseUrl, config, started, failed: failure.promise, stop }
+}
+
+/** Takes callbacks, and replays those on disk, from the start on: the database may be away when an API starts. */
+async function startIntake(config: Config, knex: Knex, log: Logger, metrics: Metrics): Promise<CallbackIntake> {
+  const { CallbackIntake } = await import('./ingress/callback-intake.ts')
+  const { spoolMetrics } = await import('./ingress/spool-metrics.ts')
+  const intake = new CallbackIntake({ home: config.home, knex, log })
+  spoolMetrics(intake, metrics)
+  await intake.start()
+  return intake
+}
+
+function callbackReadiness(
+  intake: CallbackIntake,
+  database: DatabaseReadiness,
+  stopping: AbortSignal,
+): CallbackReadiness {
+  return {
+    checks: [
+      async () => (intake.state.unusable === null ? null : await database.check()),
+      async () => (stopping.aborted ? 'stopping: api' : null),
+    ],
+    detail() {
+      const { waiting, oldestSeconds, damaged, unusable } = intake.state
+      if (waiting === 0 && damaged === 0 && unusable === null) return null
+      const oldest = Math.round(oldestSeconds * 10) / 10
+      return { waiting, oldest_seconds: oldest, damaged, ...(unusable !== null && { disk: unusable }) }
+    },
+  }
 }
 
 /** Waits until `missing` says nothing; the reason is logged when it changes. */

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createKnex } from '../src/database/knex.ts'
@@ -139,13 +140,14 @@ describe('a body that cannot be kept', () => {
   })
 })
 
-test('while the database is away the answer is 503, so that Twilio sends it again', async () => {
+test('while neither the database nor the disk takes it the answer is 503, so that Twilio sends it again', async () => {
   const nobody = createServer().listen(0, '127.0.0.1')
   const address = nobody.address()
   await new Promise((resolve) => nobody.close(resolve))
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const away = createKnex(`postgres://nobody@127.0.0.1:${port}/none`, defaultSchema, 'callbox test', 1)
-  const without = await openIngress({ url: database.url, knex: away })
+  const withoutDisk = fileURLToPath(import.meta.url)
+  const without = await openIngress({ url: database.url, knex: away }, { CALLBOX_HOME: withoutDisk })
   without.ingress.start()
   const answer = await without.post(statusCallback(newCall()))
   expect(answer).toMatchObject({ status: 503, type: 'application/problem+json; charset=utf-8' })

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { callWorkMetrics } from '../src/admin/call-work-metrics.ts'
 import { fleetMetrics } from '../src/admin/fleet-metrics.ts'
+import { CallbackIntake } from '../src/ingress/callback-intake.ts'
+import { spoolMetrics } from '../src/ingress/spool-metrics.ts'
 import { Pause } from '../src/pipeline/pause.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
@@ -12,6 +15,7 @@ const { knex } = await createTestDatabase()
 const metrics = createMetrics()
 fleetMetrics(knex, metrics)
 callWorkMetrics(knex, metrics)
+spoolMetrics(new CallbackIntake({ home: tmpdir(), knex, log: createLogger('silent', 'test') }), metrics)
 new Pause(createLogger('silent', 'test'), metrics, () => undefined)
 const told = (await metrics.registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('callbox_'))
 

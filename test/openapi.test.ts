@@ -126,7 +126,7 @@ describe('the document and the code', () => {
       ),
       ...routesOf(callbackRouter(unused), ''),
       ...routesOf(
-        healthRouter([], () => undefined),
+        healthRouter([], () => undefined, { checks: [], detail: () => null }),
         '',
       ),
       ...routesOf(metricsRouter(unused), ''),

@@ -22,7 +22,9 @@ export interface ServicePorts {
   port: number
   /** The admin API, console, metrics and OpenAPI; `port` unless `ADMIN_PORT` names another. */
   adminPort: number
-  /** Until it is called, requests to the API are answered with 503. */
+  /** Takes callbacks before the API runs. */
+  serveCallbacks(handler: RequestHandler): void
+  /** Until it is called, other requests to the API are answered with 503. */
   serveApi(handlers: ApiHandlers): void
   shedConnections(): void
   stop(): Promise<void>
@@ -85,6 +87,9 @@ export async function openPorts(
     return {
       port,
       adminPort,
+      serveCallbacks(handler) {
+        api = { ...api, callbacks: handler }
+      },
       serveApi(handlers) {
         api = handlers
       },

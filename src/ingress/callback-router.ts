@@ -1,19 +1,16 @@
 import express from 'express'
-import type { Knex } from 'knex'
 import type { Config } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallbackKind } from './callback.ts'
-import { storeCallback } from './callback-store.ts'
+import type { CallbackIntake, Taken } from './callback-intake.ts'
 import { whyForged } from './signature.ts'
 
 interface RouterDeps {
   config: Config
-  knex: Knex
   log: Logger
   metrics: Metrics
-  /** Called after each store. */
-  onStored: () => void
+  intake: CallbackIntake
 }
 
 /** Twilio's callbacks have about 1 KB. */
@@ -24,8 +21,9 @@ type Refusal = { status: 400 | 403 | 413 | 503; result: 'forged' | 'invalid' | '
 const titles = { 400: 'Bad Request', 403: 'Forbidden', 413: 'Content Too Large', 503: 'Service Unavailable' }
 
 /**
- * Twilio's callbacks: 403 for a forged one, 503 while the database cannot take it (Twilio repeats it, as the README
- * has it configured), 204 once it is stored, whatever it says: what makes no sense is kept unmatched, with a reason.
+ * Twilio's callbacks: 403 for a forged one, 204 once it is stored in the database or, while that is away, on disk,
+ * whatever it says: what makes no sense is kept unmatched, with a reason. 503 if neither takes it: Twilio repeats it, as the
+ * README has it configured.
  */
 export function callbackRouter(deps: RouterDeps): express.Router {
   const router = express.Router()
@@ -37,10 +35,9 @@ export function callbackRouter(deps: RouterDeps): express.Router {
   function receive(kind: CallbackKind): void {
     const path = `/webhook/${kind}`
     router.post(path, readBody, async (request, response) => {
-      const refusal = await take(kind, request)
-      if (refusal) return refuse(kind, response, refusal)
-      deps.metrics.callbacks.inc({ kind, result: 'stored' })
-      deps.onStored()
+      const taken = await take(kind, request)
+      if (typeof taken !== 'string') return refuse(kind, response, taken)
+      deps.metrics.callbacks.inc({ kind, result: taken })
       response.status(204).end()
     })
     const unreadable: express.ErrorRequestHandler = (error, _request, response, _next) => {
@@ -51,7 +48,7 @@ export function callbackRouter(deps: RouterDeps): express.Router {
     router.use(path, unreadable)
   }
 
-  async function take(kind: CallbackKind, request: express.Request): Promise<Refusal | null> {
+  async function take(kind: CallbackKind, request: express.Request): Promise<Refusal | Taken> {
     const body = textOf(request.body)
     if (body === null) return { status: 400, result: 'invalid', detail: 'the body is no UTF-8 text' }
     const { originalUrl } = request
@@ -61,8 +58,7 @@ export function callbackRouter(deps: RouterDeps): express.Router {
     const questionMark = originalUrl.indexOf('?')
     const query = questionMark < 0 ? '' : originalUrl.slice(questionMark + 1)
     try {
-      await storeCallback(deps.knex, kind, query, body)
-      return null
+      return await deps.intake.take(kind, query, body)
     } catch (err) {
       deps.log.error({ event: 'callback.not_stored', kind, err }, 'a callback could not be stored')
       return { status: 503, result: 'unavailable', detail: 'the callback could not be stored; send it again' }

@@ -19,8 +19,14 @@ export interface StoredCallback extends CallbackKey {
 /** How long storing may take, in milliseconds: Twilio waits 15 s for the whole answer. */
 const storeDeadlineMs = 8_000
 
-/** Stores a callback as it came. */
-export async function storeCallback(knex: Knex, kind: CallbackKind, query: string, body: string): Promise<void> {
+/** Stores a callback as it came. @param receivedAt when, if not now. */
+export async function storeCallback(
+  knex: Knex,
+  kind: CallbackKind,
+  query: string,
+  body: string,
+  receivedAt?: Date,
+): Promise<void> {
   const callback = parseCallback(body)
   const urlBusinessId = businessIdOfUrl(query)
   await knex('callbox.twilio_callbacks')
@@ -33,8 +39,21 @@ export async function storeCallback(knex: Knex, kind: CallbackKind, query: strin
       to_number: callback.To,
       query,
       body,
+      ...(receivedAt && { received_at: receivedAt }),
     })
     .timeout(storeDeadlineMs)
+}
+
+/** Whether a callback could be stored now; none is. */
+export async function canStore(knex: Knex): Promise<boolean> {
+  const rollBack = new Error('only tried')
+  const error = await knex
+    .transaction(async (trx) => {
+      await storeCallback(trx, 'call_status', '', 'CallSid=tried')
+      throw rollBack
+    })
+    .catch((caught: unknown) => caught)
+  return error === rollBack
 }
 
 /** How many of the oldest due callbacks are looked at for one that nobody else has claimed. */

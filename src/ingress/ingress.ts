@@ -4,6 +4,7 @@ import type { RecordingSender } from '../calls/recording-queue.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { CallbackIntake } from './callback-intake.ts'
 import { callbackRouter } from './callback-router.ts'
 import { Matcher } from './matcher.ts'
 
@@ -13,6 +14,7 @@ interface IngressDeps {
   queue: RecordingSender
   log: Logger
   metrics: Metrics
+  intake: CallbackIntake
 }
 
 /** Twilio to calls: `router` takes and stores callbacks; between `start` and `stop` stored ones are matched. */
@@ -23,10 +25,11 @@ export interface Ingress {
 }
 
 export function createIngress(deps: IngressDeps): Ingress {
-  const { config, knex, queue, log, metrics } = deps
+  const { config, knex, queue, log, metrics, intake } = deps
   const matcher = new Matcher({ settings: config.twilio, queue, knex, log })
+  intake.onStored(() => matcher.wake())
   return {
-    router: callbackRouter({ config, knex, log, metrics, onStored: () => matcher.wake() }),
+    router: callbackRouter({ config, intake, log, metrics }),
     start: () => matcher.start(),
     stop: () => matcher.stop(),
   }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import express from 'express'
 import { pino } from 'pino'
@@ -16,6 +19,7 @@ import {
 } from '../../src/demo/twilio-callbacks.ts'
 import { startTwilioStandIn, type TwilioStandIn } from '../../src/demo/twilio-stand-in.ts'
 import type { CallbackKind } from '../../src/ingress/callback.ts'
+import { CallbackIntake } from '../../src/ingress/callback-intake.ts'
 import { createIngress, type Ingress } from '../../src/ingress/ingress.ts'
 import { describeError, type Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
@@ -75,6 +79,9 @@ export interface IngressStage {
   url: string
   twilio: TwilioStandIn
   metrics: Metrics
+  intake: CallbackIntake
+  /** CALLBOX_HOME. */
+  home: string
   /** Every line logged so far, at all levels. */
   logged: string[]
   recordingCallback(call: TwilioCall, status?: string): SentCallback
@@ -97,12 +104,15 @@ export async function openIngress(
     TWILIO_API_URL: twilio.url,
     ...environment,
   })
+  const home = environment['CALLBOX_HOME'] ?? mkdtempSync(join(tmpdir(), 'callbox-ingress-'))
   const logged: string[] = []
   const log = capturingLogger(logged)
   const metrics = createMetrics()
   const queue = new RecordingQueue(database.url, defaultSchema, log)
   await queue.start()
-  const ingress = createIngress({ config, knex: database.knex, queue, log, metrics })
+  const intake = new CallbackIntake({ home, knex: database.knex, log })
+  const ingress = createIngress({ config, knex: database.knex, queue, log, metrics, intake })
+  await intake.start()
   const server = await startLoopbackServer(express().use(describedAnswers).use(ingress.router))
 
   const postAs = async (callback: SentCallback, headers: Record<string, string>, body?: string | Buffer) => {
@@ -117,6 +127,8 @@ export async function openIngress(
     await ingress.stop()
     await queue.stop()
     await server.close()
+    await intake.stop()
+    if (environment['CALLBOX_HOME'] === undefined) rmSync(home, { recursive: true, force: true })
     await twilio.close()
   }
   let closed: Promise<void> | undefined
@@ -131,6 +143,8 @@ export async function openIngress(
     twilio,
     metrics,
     logged,
+    intake,
+    home,
     recordingCallback: (call, status = 'completed') => {
       const params = { ...recordingStatusParams(account, call, twilio.url), RecordingStatus: status }
       return { kind: 'recording_status', params }

@@ -26,6 +26,17 @@ export const serviceOperations: ZodOpenApiPathsObject = {
       responses: { 200: json('It is.', readyAnswer), 503: json('It is not, and why.', notReadyAnswer) },
     },
   },
+  '/readyz/callbacks': {
+    get: {
+      operationId: 'getCallbackReadiness',
+      tags,
+      summary: 'Tell whether callbacks of Twilio are taken',
+      description:
+        'Also while the database is away, as long as they are kept on disk: for a balancer in front of Twilio.',
+      security,
+      responses: { 200: json('They are.', readyAnswer), 503: json('They are not, and why.', notReadyAnswer) },
+    },
+  },
   '/metrics': {
     get: {
       operationId: 'getMetrics',

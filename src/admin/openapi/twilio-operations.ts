@@ -55,12 +55,13 @@ function callbackOperation(kind: CallbackKind, summary: string, form: z.ZodType)
       operationId: kind === 'call_status' ? 'takeCallStatus' : 'takeRecordingStatus',
       tags: ['Twilio'],
       summary,
-      description: 'Stored as it came, then answered, then matched. Any order and repetition ends in the same state.',
+      description:
+        'Stored as it came (on disk while the database is away), then answered, then matched. Any order and repetition ends in the same state.',
       security: [{ twilioSignature: [] }],
       requestParams: { query },
       requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: form } } },
       responses: {
-        204: { description: 'It is stored.' },
+        204: { description: 'It is stored, or on disk until the database is back.' },
         400: problem('The body cannot be read, or is no UTF-8 text.'),
         403: problem('The signature fits neither `PUBLIC_URL` with this path and query nor any auth token.'),
         413: problem('The body is over 64 KB.'),

@@ -1,0 +1,277 @@
+import type { Knex } from 'knex'
+import { isDatabaseAway } from '../database/away.ts'
+import { codeOf } from '../database/errors.ts'
+import { NotInTime, within } from '../lib/within.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { CallbackKind } from './callback.ts'
+import { CallbackSpool, type SpooledCallback } from './callback-spool.ts'
+import { canStore, storeCallback } from './callback-store.ts'
+
+/** How long the database and the disk may take, in milliseconds: Twilio waits 15 s for the answer, both together. */
+const storeDeadlineMs = 5_000
+const spoolDeadlineMs = 5_000
+/** How long the database is left alone after it failed, in milliseconds. */
+const retryMs = 500
+/** How often files of other processes are looked for, in milliseconds. */
+const refreshMs = 10_000
+/** An entry that failed this often while the database could store others is set aside. */
+const maxFailures = 3
+
+export type Taken = 'stored' | 'spooled'
+
+/** What the spool says of itself. */
+export interface SpoolState {
+  waiting: number
+  /** 0: none waits. */
+  oldestSeconds: number
+  damaged: number
+  /** Why nothing can be written to it; `null`: it can. */
+  unusable: string | null
+}
+
+interface IntakeDependencies {
+  home: string
+  knex: Knex
+  log: Logger
+}
+
+/**
+ * Takes signed callbacks: into the database, or onto the disk while the database is away.
+ *
+ *   direct ── a store fails or takes 5 s ──▶ spooling ── the spool is empty ──▶ direct
+ *
+ * While entries wait, those that come queue behind them, so one process stores its callbacks in the order in which they came.
+ * Between processes there is no order, and matching needs none. A store that failed may have been committed: the entry is then
+ * a repeated callback, which changes nothing.
+ */
+export class CallbackIntake {
+  readonly #knex: Knex
+  readonly #log: Logger
+  readonly #spool: CallbackSpool
+  readonly #failures = new Map<string, number>()
+  /** Entries that the database has and that could not be removed. */
+  readonly #storedAlready = new Set<string>()
+  #onStored: () => void = () => undefined
+  /** Until then the database is not asked, by `performance.now()`. Written by #databaseFailed and #replay. */
+  #awayUntilMs = Number.NEGATIVE_INFINITY
+  #unusable: string | null = null
+  /** Whether the log has said that callbacks are kept on disk. */
+  #isAnnounced = false
+  #replaying: Promise<void> | null = null
+  #isPrepared = false
+  #refreshedMs = Number.NEGATIVE_INFINITY
+  #replayHasFailed = false
+  #stopping = false
+  /** Whether the replay rests because nothing waits, and not because the database is away. */
+  #isIdle = false
+  #endRest: () => void = () => undefined
+
+  constructor({ home, knex, log }: IntakeDependencies) {
+    this.#knex = knex
+    this.#log = log
+    this.#spool = new CallbackSpool(home)
+  }
+
+  /** Begins to replay. A spool that cannot be used is logged: callbacks are then refused while the database is away. */
+  async start(): Promise<void> {
+    await this.#prepare()
+    this.#replaying = this.#replayAll()
+  }
+
+  /** What is on disk stays there for the next start. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#endRest()
+    await this.#replaying
+    const { waiting } = this.#spool
+    if (waiting > 0) this.#log.warn({ event: 'spool.kept', waiting }, `${waiting} callbacks stay on disk`)
+  }
+
+  /** @param onStored called after each store. */
+  onStored(onStored: () => void): void {
+    this.#onStored = onStored
+  }
+
+  get state(): SpoolState {
+    const { waiting, damaged } = this.#spool
+    const oldestAt = this.#spool.oldestAt()
+    const oldestSeconds = oldestAt === null ? 0 : Math.max(0, (Date.now() - oldestAt) / 1000)
+    return { waiting, oldestSeconds, damaged, unusable: this.#unusable }
+  }
+
+  /** @throws Error when neither the database nor the disk takes it, or the database can never hold it. */
+  async take(kind: CallbackKind, query: string, body: string): Promise<Taken> {
+    const name = this.#spool.newName()
+    const callback: SpooledCallback = { kind, query, body, receivedAt: new Date() }
+    const isDirect = this.#spool.waiting === 0 && performance.now() >= this.#awayUntilMs
+    if (isDirect) {
+      try {
+        return await this.#storeNow(callback)
+      } catch (error) {
+        if (isUnstorable(error)) throw error
+        this.#databaseFailed(error)
+      }
+    }
+    try {
+      await within(spoolDeadlineMs, 'the disk', this.#spool.append(name, callback))
+      this.#unusable = null
+    } catch (error) {
+      this.#spoolFailed(error)
+      if (isDirect) throw error
+      return await this.#storeNow(callback)
+    }
+    if (this.#isIdle) this.#endRest()
+    return 'spooled'
+  }
+
+  async #storeNow({ kind, query, body }: SpooledCallback): Promise<Taken> {
+    await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body))
+    this.#onStored()
+    return 'stored'
+  }
+
+  async #prepare(): Promise<void> {
+    try {
+      await this.#spool.prepare()
+      this.#isPrepared = true
+      this.#unusable = null
+      const { waiting } = this.#spool
+      if (waiting > 0) this.#log.warn({ event: 'spool.found', waiting }, `${waiting} callbacks are on disk`)
+    } catch (error) {
+      this.#spoolFailed(error)
+    }
+  }
+
+  async #tryOut(): Promise<void> {
+    await this.#spool.tryOut().then(
+      () => {
+        this.#unusable = null
+      },
+      (error: unknown) => this.#spoolFailed(error),
+    )
+  }
+
+  async #replayAll(): Promise<void> {
+    while (!this.#stopping) {
+      if (!this.#isPrepared) await this.#prepare()
+      else if (this.#unusable !== null) await this.#tryOut()
+      const replayed = this.#isPrepared ? await this.#replayOnce() : 0
+      if (replayed > 0 && this.#spool.ready > 0) continue
+      this.#isIdle = this.#spool.ready === 0
+      await this.#rest(this.#isIdle ? refreshMs : retryMs)
+      this.#isIdle = false
+    }
+  }
+
+  #rest(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#endRest = resolve
+    const timer = setTimeout(resolve, this.#stopping ? 0 : ms)
+    return promise.finally(() => clearTimeout(timer))
+  }
+
+  /** One round over all that waits, the oldest first, until the database fails. @returns how many were stored. */
+  async #replayOnce(): Promise<number> {
+    let replayed = 0
+    try {
+      await this.#refresh()
+      for (const name of this.#spool.names()) {
+        const outcome = this.#stopping ? 'away' : await this.#replay(name)
+        if (outcome === 'away') break
+        if (outcome === 'stored') replayed += 1
+      }
+    } catch (error) {
+      this.#replayFailed(error)
+    }
+    if (replayed > 0)
+      this.#log.info({ event: 'spool.replayed', replayed }, `${replayed} callbacks from disk are stored`)
+    if (this.#spool.waiting === 0) this.#isAnnounced = this.#replayHasFailed = false
+    return replayed
+  }
+
+  async #refresh(): Promise<void> {
+    if (performance.now() - this.#refreshedMs < refreshMs) return
+    await this.#spool.refresh()
+    this.#refreshedMs = performance.now()
+  }
+
+  async #replay(name: string): Promise<'stored' | 'gone' | 'failed' | 'away'> {
+    if (this.#storedAlready.has(name)) return await this.#remove(name)
+    const callback = await this.#spool.read(name).catch((error: unknown) => this.#setAside(name, error))
+    if (callback === null) return 'gone'
+    try {
+      const { kind, query, body, receivedAt } = callback
+      await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body, receivedAt))
+    } catch (error) {
+      if (isUnstorable(error)) {
+        await this.#setAside(name, error)
+        return 'gone'
+      }
+      if (error instanceof NotInTime || isDatabaseAway(error) || !(await canStore(this.#knex))) {
+        this.#databaseFailed(error)
+        return 'away'
+      }
+      await this.#countFailure(name, error)
+      return 'failed'
+    }
+    this.#awayUntilMs = Number.NEGATIVE_INFINITY
+    this.#failures.delete(name)
+    this.#storedAlready.add(name)
+    this.#onStored()
+    await this.#remove(name)
+    return 'stored'
+  }
+
+  /** A disk that has become read-only holds up no other entry. */
+  async #remove(name: string): Promise<'gone' | 'failed'> {
+    try {
+      await this.#spool.remove(name)
+      this.#storedAlready.delete(name)
+      return 'gone'
+    } catch (error) {
+      this.#replayFailed(error)
+      return 'failed'
+    }
+  }
+
+  #replayFailed(err: unknown): void {
+    const level = this.#replayHasFailed ? 'debug' : 'error'
+    this.#log[level]({ event: 'spool.replay_failed', err }, 'callbacks on disk cannot be replayed; they are kept')
+    this.#replayHasFailed = true
+  }
+
+  async #countFailure(name: string, error: unknown): Promise<void> {
+    const failures = (this.#failures.get(name) ?? 0) + 1
+    this.#failures.set(name, failures)
+    if (failures >= maxFailures) await this.#setAside(name, error)
+  }
+
+  async #setAside(name: string, err: unknown): Promise<null> {
+    this.#failures.delete(name)
+    await this.#spool.setAside(name)
+    this.#log.error(
+      { event: 'spool.set_aside', entry: name, err },
+      'a callback on disk cannot be stored; it is set aside',
+    )
+    return null
+  }
+
+  #databaseFailed(err: unknown): void {
+    this.#awayUntilMs = performance.now() + retryMs
+    const text = 'the database does not take callbacks; they are kept on disk'
+    if (this.#isAnnounced) this.#log.debug({ event: 'spool.waiting', err }, text)
+    else this.#log.warn({ event: 'spool.started', err }, text)
+    this.#isAnnounced = true
+  }
+
+  #spoolFailed(err: unknown): void {
+    if (this.#unusable === null) {
+      const { directory } = this.#spool
+      this.#log.error({ event: 'spool.unusable', directory, err }, 'no callback can be kept on disk')
+    }
+    this.#unusable = codeOf(err) || (err instanceof Error ? err.message : String(err))
+  }
+}
+
+/** SQLSTATE classes 22, 23 and 54: the same content is refused every time. */
+const isUnstorable = (error: unknown): boolean => /^(22|23|54)...$/.test(codeOf(error))

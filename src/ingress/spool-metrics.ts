@@ -1,0 +1,32 @@
+import { Gauge } from 'prom-client'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { CallbackIntake } from './callback-intake.ts'
+
+/** What waits on this process's disk; told by API processes alone. */
+export function spoolMetrics(intake: CallbackIntake, { registry }: Metrics): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect: function collect() {
+        this.set(read())
+      },
+    })
+  }
+  gauge(
+    'callbox_callback_spool_entries',
+    'Callbacks of Twilio on disk that wait for the database.',
+    () => intake.state.waiting,
+  )
+  gauge(
+    'callbox_callback_spool_oldest_seconds',
+    'How long the oldest callback on disk has waited; 0 when none does.',
+    () => intake.state.oldestSeconds,
+  )
+  gauge(
+    'callbox_callback_spool_damaged_entries',
+    'Callbacks on disk that can never be stored and were set aside.',
+    () => intake.state.damaged,
+  )
+}

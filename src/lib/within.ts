@@ -1,0 +1,21 @@
+/** Something took longer than it may. */
+export class NotInTime extends Error {
+  override name = 'NotInTime'
+}
+
+/**
+ * What `work` comes to within `ms` milliseconds; it is not stopped after that, and what comes of it is ignored.
+ *
+ * @param who named in the message, such as `the database`.
+ * @throws {NotInTime}
+ */
+export async function within<T>(ms: number, who: string, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new NotInTime(`${who} does not answer within ${ms} ms`)), ms)
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
