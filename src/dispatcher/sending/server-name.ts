@@ -5,6 +5,7 @@ import type { buildConnector } from 'undici'
  * the URL, and so the Host header, may have it.
  */
 export function withServerName(options: buildConnector.Options): buildConnector.Options {
-  const { servername } = options
-  return servername?.endsWith('.') ? { ...options, servername: servername.slice(0, -1) } : options
+  // undici names a server only if the request has a Host header of its own.
+  const servername = options.servername ?? options.hostname
+  return servername.endsWith('.') ? { ...options, servername: servername.slice(0, -1) } : options
 }
