@@ -20,7 +20,7 @@ const typeA = 1
 const typeAaaa = 28
 
 /** A DNS server on loopback; it knows no other names than its own. */
-export async function startDnsServer(): Promise<DnsServer> {
+export async function startDnsServer(host = '127.0.0.1', port = 0): Promise<DnsServer> {
   const answers: DnsServer['answers'] = new Map()
   const questions: string[] = []
   const current = new Map<string, string[]>()
@@ -56,12 +56,12 @@ export async function startDnsServer(): Promise<DnsServer> {
     })
     socket.send(Buffer.concat([head, ...bodies]), from.port, from.address)
   })
-  socket.bind(0, '127.0.0.1')
+  socket.bind(port, host)
   await once(socket, 'listening')
   return {
     answers,
     questions,
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `${host}:${socket.address().port}`,
     close: () => void socket.close(),
   }
 }

@@ -25,10 +25,10 @@ export interface Lookup {
 
 const maxProcesses = 4
 /**
- * How long a caller waits, in milliseconds. glibc's resolver tries two dead servers for 20 s before it reports an error,
+ * How long a caller waits, in milliseconds, unless the constructor is given another time. glibc's resolver tries two dead servers for 20 s before it reports an error,
  * and finds a name by the second one after 5 s.
  */
-const deadlineMs = 30_000
+const usualDeadlineMs = 30_000
 /** A name whose last lookup took longer is slow, and waits behind the others when places are scarce. */
 const slowMs = 1_000
 const maxSlowNames = 10_000
@@ -48,7 +48,12 @@ export class SystemLookup {
   readonly #waiting: Lookup[] = []
   readonly #waitingSlow: Lookup[] = []
   readonly #slowNames = new Set<string>()
+  readonly #deadlineMs: number
   #closed = false
+
+  constructor(deadlineMs = usualDeadlineMs) {
+    this.#deadlineMs = deadlineMs
+  }
 
   /**
    * All addresses, in getaddrinfo's order; at least one.
@@ -72,11 +77,10 @@ export class SystemLookup {
       },
     }
     const timer = setTimeout(() => {
-      lookup.settle(failure('EAI_AGAIN', `the name was not resolved within ${deadlineMs} ms`), [])
+      lookup.settle(failure('EAI_AGAIN', `the name was not resolved within ${this.#deadlineMs} ms`), [])
       this.#retireOverdue()
       this.#fill()
-    }, deadlineMs)
-    timer.unref()
+    }, this.#deadlineMs)
     this.#queueFor(name).push(lookup)
     this.#fill()
     return promise
