@@ -163,6 +163,24 @@ describe('wrong settings', () => {
     ['451', chat, page(451), /not offered from here/],
     ['FastAPI 422', transcriptions, fastApi('body', 'model'), /OPENAI_TRANSCRIBE_MODEL/],
     ['a web page', chat, page(200), /OPENAI_BASE_URL/],
+    [
+      'a web page that calls itself JSON',
+      transcriptions,
+      { ...page(200), headers: { 'content-type': 'application/json' } },
+      /OPENAI_BASE_URL/,
+    ],
+    [
+      'a 200 with an error about credit',
+      chat,
+      jsonReply(200, { error: { code: 402, message: 'no credits' } }),
+      /add credit/,
+    ],
+    [
+      'a 200 with an error about the model',
+      transcriptions,
+      jsonReply(200, { error: "model 'x' not found" }),
+      /OPENAI_TRANSCRIBE_MODEL/,
+    ],
   ])(
     '%s: the queue pauses and says what to do, and the calls go on when it is set right',
     async (_name, path, refusal, advice) => {
@@ -221,6 +239,13 @@ describe('the audio', () => {
     await reaches(database, call, 'completed')
     expect(await payloadOf(call)).toMatchObject({ transcript: call.words.transcript })
     expect(stage.askedFor(call)).toEqual({ ...once, audio: 2 })
+  })
+
+  test('is downloaded again for an error that comes as 200', async () => {
+    const call = await stage.record(newWords())
+    stage.openai.answers.queue(transcriptions, jsonReply(200, { error: 'failed to read audio data' }))
+    await reaches(database, call, 'completed')
+    expect(stage.askedFor(call)).toEqual({ ...once, audio: 2, transcript: 2 })
   })
 
   test.each<[string, Reply]>([

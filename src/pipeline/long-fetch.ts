@@ -38,7 +38,10 @@ const codes = new Map([
   ['redirect count exceeded', 'ERR_REDIRECTS'],
 ])
 
-/** @throws Error with code ERR_WEB_PAGE when a web page is answered: the address is not that of a model service. */
+/** A web page is answered: the address is not that of a model service. */
+export const webPageError = (): Error => Object.assign(new Error('a web page was answered'), { code: 'ERR_WEB_PAGE' })
+
+/** @throws Error {@link webPageError} */
 async function fetchPatiently(url: string | URL | Request, init?: RequestInit): Promise<Response> {
   const answer =
     init?.body instanceof FormData
@@ -46,7 +49,7 @@ async function fetchPatiently(url: string | URL | Request, init?: RequestInit): 
       : await send(url, init)
   if (answer.ok && answer.headers.get('content-type')?.startsWith('text/html')) {
     await answer.body?.cancel()
-    throw Object.assign(new Error('a web page was answered'), { code: 'ERR_WEB_PAGE' })
+    throw webPageError()
   }
   return answer
 }

@@ -12,6 +12,7 @@ import type { ModelRequests } from './model-requests.ts'
 import { countUsage } from './model-usage.ts'
 import { type ModelStep, type Outcome, storableText } from './outcome.ts'
 import type { OptionalPart } from './server-memory.ts'
+import { rejectErrorInAnswer } from './service-failure.ts'
 import { withUpload } from './upload.ts'
 
 /** Whole requests, in milliseconds: an hour of speech takes a slow server many minutes. */
@@ -109,11 +110,12 @@ export class OpenAiService {
     return this.#requests.ask({ step, model, optional, language: '', send }, signal)
   }
 
-  /** An answer that cannot be used was paid for too. */
+  /** An answer that cannot be used was paid for too. @throws Error for one that is an error. */
   async #readBody(step: ModelStep, response: Response): Promise<AnswerBody> {
     const body = await readAnswerBody(response)
     const { usage } = z.object({ usage: z.unknown().optional() }).catch({ usage: null }).parse(body.json)
     countUsage(this.#metrics, step, usage)
+    rejectErrorInAnswer(response.headers, body)
     return body
   }
 }

@@ -1,5 +1,6 @@
 import OpenAI, { APIConnectionError, APIError } from 'openai'
 import { z } from 'zod'
+import { webPageError } from './long-fetch.ts'
 import { errorCode } from './outcome.ts'
 import { retryAfterOf } from './quick-retry.ts'
 
@@ -42,6 +43,32 @@ export class ServiceClient extends OpenAI {
   ): APIError {
     return new AnsweredError(status, body ?? text, headers)
   }
+}
+
+const errorInAnswer = z
+  .object({
+    error: z.union([z.string().min(1), z.object({ code: z.unknown().optional(), type: z.unknown().optional() })]),
+    choices: z.undefined().optional(),
+    text: z.undefined().optional(),
+  })
+  .transform(({ error }) => error)
+
+const isPassingError = /server|internal|overload|unavailable|time_?out|busy/i
+
+/**
+ * Treats an answer of 200 whose body is an error (OpenRouter, whisper.cpp) or a web page as the failure that it is.
+ *
+ * @throws {AnsweredError} with the status that the body names, else 400, or 502 for an error that passes.
+ */
+export function rejectErrorInAnswer(headers: Headers, { text, json }: { text: string; json: unknown }): void {
+  if (/^\s*<(!doctype|html)/i.test(text)) throw webPageError()
+  const parsed = errorInAnswer.safeParse(json)
+  if (!parsed.success) return
+  const { code, type } = typeof parsed.data === 'string' ? { code: '', type: '' } : parsed.data
+  const status = Number(code)
+  const isStatus = Number.isInteger(status) && status >= 400 && status < 600
+  const fallback = isPassingError.test(`${code} ${type}`) ? 502 : 400
+  throw new AnsweredError(isStatus ? status : fallback, json, headers)
 }
 
 const text = z.union([z.string(), z.number().transform(String)]).catch('')
