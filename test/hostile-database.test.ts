@@ -1,9 +1,10 @@
 import pg from 'pg'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../src/database/migrate.ts'
 import { defaultSchema } from '../src/database/schema.ts'
 import { startCallStage } from './helpers/call-stage.ts'
-import { createTestDatabase } from './helpers/database.ts'
+import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { pgbouncerInstalled, startPgbouncer } from './helpers/pgbouncer.ts'
 
 /** Defaults of a database that change what statements mean, or how values are written. */
 const hostile = {
@@ -28,18 +29,30 @@ const hostile = {
   transaction_timeout: '100',
 }
 
-test('a database whose defaults are hostile serves a call from callback to webhook', async () => {
-  const database = await createTestDatabase()
+/** What no pooler that tracks a few settings alone can be asked to set, and no statement of ours may depend on. */
+const pooled = [
+  'extra_float_digits',
+  'bytea_output',
+  'intervalstyle',
+  'transform_null_equals',
+  'array_nulls',
+  'row_security',
+]
+const tracked = ['datestyle', 'timezone', 'standard_conforming_strings', 'client_encoding']
+
+async function makeHostile(database: TestDatabase, settings: string[]): Promise<void> {
   const server = new pg.Client(database.url)
   await server.connect()
   const name = new URL(database.url).pathname.slice(1)
-  await server.query('drop schema callbox cascade; drop schema callbox_jobs cascade')
   for (const [setting, value] of Object.entries(hostile)) {
+    if (!settings.includes(setting)) continue
     await server.query(`alter database ${name} set ${setting} = ${setting === 'datestyle' ? value : `'${value}'`}`)
   }
   await server.end()
-  await migrate(database.url, defaultSchema)
-  const stage = await startCallStage(database.url)
+}
+
+async function servesCalls(databaseUrl: string): Promise<void> {
+  const stage = await startCallStage(databaseUrl)
   await stage.untilReady()
   await stage.putBusiness()
   const calls = Array.from({ length: 5 }, () => stage.newCall())
@@ -54,4 +67,20 @@ test('a database whose defaults are hostile serves a call from callback to webho
   for (const role of Object.values(stage.roles)) {
     expect(role.log.filter(({ level }) => Number(level) >= 50)).toEqual([])
   }
+}
+
+test('a database whose defaults are hostile is migrated, and serves calls from callback to webhook', async () => {
+  const database = await createTestDatabase()
+  await database.pool.query('drop schema callbox cascade; drop schema callbox_jobs cascade')
+  await makeHostile(database, Object.keys(hostile))
+  await migrate(database.url, defaultSchema)
+  await servesCalls(database.url)
+})
+
+test.skipIf(!pgbouncerInstalled)('so does one behind PgBouncer in transaction mode', async () => {
+  const database = await createTestDatabase()
+  await makeHostile(database, [...pooled, ...tracked])
+  const bouncer = await startPgbouncer(database.url)
+  onTestFinished(() => bouncer.stop())
+  await servesCalls(bouncer.url)
 })

@@ -43,7 +43,7 @@ const readCallWork = `
         select count(*)::integer from (
           select from callbox_jobs.job where name = :recordingQueue and state = 'active'
           limit :mostCallsCounted) counted)) as jobs,
-    (select coalesce(max(extract(epoch from now() - start_after)), 0)::float8
+    (select to_json(coalesce(max(extract(epoch from now() - start_after)), 0))
      from (
        (select start_after from callbox_jobs.job
         where name = :recordingQueue and state = 'created' and not blocked and start_after <= now()

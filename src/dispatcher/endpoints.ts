@@ -36,6 +36,9 @@ interface EndpointRow {
   rate_per_second: number | null
 }
 
+/** No business has it. */
+const noRevision = -1
+
 /** The settings of the businesses that this dispatcher sends for, read again when their revision has changed. */
 export class Endpoints {
   readonly #pool: pg.Pool
@@ -65,7 +68,8 @@ export class Endpoints {
     }
     for (const businessId of unseen) if (!revisions.has(businessId)) asked.add(businessId)
     if (asked.size === 0) return false
-    const known = [...asked].map((businessId) => this.#known.get(businessId)?.revision ?? null)
+    // No null: `array_nulls` decides what that means in an array.
+    const known = [...asked].map((businessId) => this.#known.get(businessId)?.revision ?? noRevision)
     const { rows } = await this.#pool.query<EndpointRow>(readEndpoints, [[...asked], known])
     for (const row of rows) this.#known.set(row.business_id, this.#open(row))
     return rows.length > 0

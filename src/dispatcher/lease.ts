@@ -205,7 +205,7 @@ export class Lease {
 
   async #claim(wanted: { slot: number; owner: string | null }[]): Promise<void> {
     const slots = wanted.map(({ slot }) => slot)
-    const owners = wanted.map(({ owner }) => owner)
+    const owners = wanted.map(({ owner }) => owner ?? '')
     const { rows } = await this.#pool.query<{ slot: number }>(claimSlots, [this.#id, slots, owners])
     const claimed = rows.map(({ slot }) => slot)
     this.#gain(claimed)

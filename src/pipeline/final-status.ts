@@ -35,7 +35,7 @@ export async function awaitFinalStatus(
       'direction',
       'twilio_status',
       knex.raw(
-        `(select coalesce(extract(epoch from clock_timestamp() - max(r.received_at)) * 1000, 0)::float8
+        `(select to_json(coalesce(extract(epoch from clock_timestamp() - max(r.received_at)) * 1000, 0))
           from callbox.call_recordings r
           where r.business_id = calls.business_id and r.call_sid = calls.call_sid and r.state <> 'unusable') as waited_ms`,
       ),

@@ -8,12 +8,12 @@ export const joinFleet = `
   insert into callbox.dispatchers (id, host) values ($1, $2)
   on conflict (id) do nothing`
 
-/** No row: somebody has buried this dispatcher. */
+/** A number as JSON does not depend on `extra_float_digits`. No row: another dispatcher has buried this one. */
 export const renewBeat = `
   update callbox.dispatchers
   set beat = beat + 1, leaving = $2
   where id = $1
-  returning beat, (extract(epoch from clock_timestamp()) * 1000)::float8 as database_ms`
+  returning beat, to_json(extract(epoch from clock_timestamp()) * 1000) as database_ms`
 
 /** One snapshot of who lives and who owns what. */
 export const readFleet = `
@@ -30,12 +30,13 @@ export const buryDispatcher = `
  * Takes slots whose owner is still the one that was seen, absent from a snapshot of `dispatchers` that had already
  * been read: ids do not come back, so an absent owner stays absent. (A subquery here would be judged by this
  * statement's own snapshot, and could call an owner absent who joined and claimed while we waited for the row.)
+ * No owner is '' in $3: `array_nulls` decides what a null in an array means.
  */
 export const claimSlots = `
   update callbox.slots s
   set owner = $1
-  from unnest($2::smallint[], $3::uuid[]) as seen (slot, owner)
-  where s.slot = seen.slot and s.owner is not distinct from seen.owner
+  from unnest($2::smallint[], $3::text[]) as seen (slot, owner)
+  where s.slot = seen.slot and s.owner is not distinct from nullif(seen.owner, '')::uuid
   returning s.slot`
 
 /**
