@@ -26,6 +26,7 @@ const healthy: Facts = {
     oldest_due_job_seconds: 5,
     steps: [step('audio', { running: 1 }), step('transcript')],
   },
+  models: [],
   callbacks_unmatched: 0,
   requeues_running: 1,
 }
@@ -35,6 +36,19 @@ const pipelineWith = (change: Partial<Facts['pipeline']>): Facts => ({
 })
 const found = (facts: Facts, oldestActiveSeconds = 2) =>
   findingsOf(facts, oldestActiveSeconds).map(({ code, severity }) => `${severity}: ${code}`)
+
+const modelWith = (told: Partial<Facts['models'][number]>): Facts => ({
+  ...healthy,
+  models: [
+    { use: 'summary', model: 'a-model', known: true, shutdown_date: null, checked_at: healthy.read_at, ...told },
+  ],
+})
+
+test('a model of which the service says nothing, or a date that is more than 60 days away, is all right', () => {
+  expect(found(modelWith({}))).toEqual([])
+  expect(found(modelWith({ known: null }))).toEqual([])
+  expect(found(modelWith({ shutdown_date: '2026-02-09' }))).toEqual([])
+})
 
 test('work that goes on is all right', () => {
   expect(findingsOf(healthy, 60)).toEqual([])
@@ -53,6 +67,10 @@ describe('needs somebody', () => {
     ['trouble: recordings_wait', pipelineWith({ oldest_due_job_seconds: 301 })],
     ['warning: calls_retried', pipelineWith({ steps: [step('summary', { running: 2, retried: 1 })] })],
     ['warning: calls_failed', pipelineWith({ steps: [step('transcript', { failed: 1 })] })],
+    ['trouble: model_unknown', modelWith({ known: false })],
+    ['warning: model_shuts_down', modelWith({ shutdown_date: '2026-02-08' })],
+    ['warning: model_shuts_down', modelWith({ shutdown_date: '2025-12-11' })],
+    ['trouble: model_shuts_down', modelWith({ shutdown_date: '2025-12-10' })],
     ['warning: callbacks_unmatched', { ...healthy, callbacks_unmatched: 1 }],
   ])('%s', (expected, facts) => {
     expect(found(facts)).toEqual([expected])

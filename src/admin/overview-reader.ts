@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { readModelChecks } from '../models/model-checks.ts'
 import { readCallWorkState } from './call-work-statements.ts'
 import { DispatcherWatch } from './dispatcher-watch.ts'
 import { readFleetState } from './fleet-statements.ts'
@@ -37,11 +38,12 @@ export class OverviewReader {
   }
 
   async #read(): Promise<Overview> {
-    const [fleet, callWork, state, inTrouble] = await Promise.all([
+    const [fleet, callWork, state, inTrouble, models] = await Promise.all([
       readFleetState(this.#knex),
       readCallWorkState(this.#knex),
       readOverviewState(this.#knex),
       listRoutesInTrouble(this.#knex, mostRoutes),
+      readModelChecks(this.#knex),
     ])
     const living = this.#watch.living(state.dispatchers)
     const dispatchers = state.dispatchers.map(({ id, host, startedAt, slots, leaving }) => ({
@@ -66,6 +68,9 @@ export class OverviewReader {
         oldest_due_job_seconds: callWork.oldestDueJobSeconds,
         steps: state.steps,
       },
+      models: models.map(({ use, model, known, shutdownDate, checkedAt }) => ({
+        ...{ use, model, known, shutdown_date: shutdownDate, checked_at: checkedAt },
+      })),
       callbacks_unmatched: fleet.unmatchedCallbacks,
       requeues_running: fleet.requeuesRunning,
     }

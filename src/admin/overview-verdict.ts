@@ -1,3 +1,4 @@
+import { daysLeft, modelSettings } from '../models/model-checks.ts'
 import type { Overview, OverviewFinding } from './schemas/overview.ts'
 
 /*
@@ -22,6 +23,7 @@ export function findingsOf(facts: Facts, oldestActiveSeconds: number): Finding[]
     ...dispatching(facts, oldestActiveSeconds),
     ...delivering(facts),
     ...processing(facts),
+    ...aboutModels(facts),
     ...unmatched(facts),
   ]
   return [...findings.filter(isTrouble), ...findings.filter((finding) => !isTrouble(finding))]
@@ -101,6 +103,28 @@ function* processing({ pipeline }: Facts): Generator<Finding> {
       'calls_failed',
       `${numbered(sum('failed'), 'call', 'calls')} failed within a day, in: ${steps('failed')}. No webhook goes out for them unless they are reprocessed.`,
     )
+  }
+}
+
+function* aboutModels({ models, read_at: readAt }: Facts): Generator<Finding> {
+  for (const { use, model, known, shutdown_date: shutdownDate } of models) {
+    const setting = modelSettings[use]
+    if (known === false) {
+      yield trouble(
+        'model_unknown',
+        `The model service does not have the model ${model}; calls wait. Set ${setting} to one that it has.`,
+      )
+      continue
+    }
+    const days = daysLeft({ shutdownDate }, new Date(readAt))
+    if (days === null) continue
+    const advice = `Set ${setting} to another.`
+    if (days > 0) {
+      const inDays = numbered(days, 'day', 'days')
+      yield warning('model_shuts_down', `The model ${model} shuts down on ${shutdownDate}, in ${inDays}. ${advice}`)
+    } else {
+      yield trouble('model_shuts_down', `The model ${model} was to shut down on ${shutdownDate}. ${advice}`)
+    }
   }
 }
 

@@ -1,12 +1,13 @@
 import type OpenAI from 'openai'
 import type { Config } from '../config.ts'
 import { type Fault, judgeFailure, serviceName } from './fault-table.ts'
-import { longFetch, whyTooLarge } from './long-fetch.ts'
+import { whyTooLarge } from './long-fetch.ts'
 import { done, type ModelStep, type Outcome, type Setback, setBack } from './outcome.ts'
 import type { Pause } from './pause.ts'
 import { retryQuickly } from './quick-retry.ts'
 import { type OptionalPart, partToBlame, ServerMemory } from './server-memory.ts'
-import { readFailure, ServiceClient } from './service-failure.ts'
+import { createServiceClient, serviceUrl } from './service-client.ts'
+import { readFailure } from './service-failure.ts'
 import type { ServiceHold } from './service-hold.ts'
 
 /** One thing that the model service does for a call. */
@@ -43,17 +44,8 @@ export class ModelRequests {
   readonly #quickRetryMs: number
 
   constructor({ settings, pause, hold, quickRetryMs }: Dependencies) {
-    const { apiKey, baseUrl } = settings
-    this.#baseUrl = baseUrl ?? 'https://api.openai.com/v1'
-    const options = {
-      // A server of one's own may want no key, but the client does.
-      apiKey: apiKey ?? 'none',
-      baseURL: this.#baseUrl,
-      maxRetries: 0,
-      fetch: longFetch,
-      logLevel: 'off' as const,
-    }
-    this.#client = apiKey === null && baseUrl === null ? null : new ServiceClient(options)
+    this.#baseUrl = serviceUrl(settings)
+    this.#client = createServiceClient(settings)
     this.#pause = pause
     this.#hold = hold
     this.#quickRetryMs = quickRetryMs

@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { AudioFiles } from './audio-files.ts'
 import { ModelRequests } from './model-requests.ts'
+import { ModelWatch } from './model-watch.ts'
 import { OpenAiService } from './openai-service.ts'
 import { stepNames } from './outcome.ts'
 import { Pause } from './pause.ts'
@@ -56,7 +57,9 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const requests = new ModelRequests({ settings, pause, hold, quickRetryMs })
   const openai = new OpenAiService(settings, requests, parts.metrics)
   const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles }, pause)
+  const models = new ModelWatch({ ...parts, settings, timings })
   await worker.start()
+  models.start()
 
   const sweep = (): void => {
     audioFiles
@@ -69,6 +72,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     ready: () => worker.ready(),
     async stop() {
       clearInterval(sweeping)
+      await models.stop()
       await worker.stop()
     },
   }

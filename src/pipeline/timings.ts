@@ -11,6 +11,10 @@ export interface PipelineTimings {
   statusPollMs: number
   /** Between two probes while a service refuses us. */
   probeMs: number
+  /** Between two questions to the service about its models. */
+  modelCheckMs: number
+  /** The same after one that could not be asked. */
+  modelRecheckMs: number
   /** How long a stop lets running steps end by themselves. */
   drainMs: number
 }
@@ -22,5 +26,7 @@ export const pipelineTimings: PipelineTimings = {
   longestBackoffMs: 600_000,
   statusPollMs: 2_000,
   probeMs: 30_000,
+  modelCheckMs: 86_400_000,
+  modelRecheckMs: 3_600_000,
   drainMs: 20_000,
 }

@@ -256,6 +256,8 @@ const shortTimings: PipelineTimings = {
   longestBackoffMs: 400,
   statusPollMs: 100,
   probeMs: 500,
+  modelCheckMs: 86_400_000,
+  modelRecheckMs: 300,
   drainMs: 5_000,
 }
 

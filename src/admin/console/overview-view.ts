@@ -25,6 +25,8 @@ const places: Record<OverviewFinding['code'], string> = {
   calls_retried: '/console/calls?state=processing',
   calls_failed: '/console/calls?state=failed',
   callbacks_unmatched: '/console/callbacks',
+  model_unknown: '#models',
+  model_shuts_down: '#models',
 }
 
 /**
@@ -92,7 +94,7 @@ ${all > routes.in_trouble.length && html`<p class="hint">The latest ${count(rout
 }</section>`
 }
 
-function pipeline({ pipeline, callbacks_unmatched: callbacks }: Overview): Html {
+function pipeline({ pipeline, models, callbacks_unmatched: callbacks }: Overview): Html {
   const { calls, jobs, oldest_due_job_seconds: oldest } = pipeline
   const callsLink = (state: keyof typeof calls): Html =>
     html`<a class="number" href="/console/calls?state=${state}">${count(calls[state], callsCountedTo)}</a> ${state}`
@@ -111,7 +113,12 @@ function pipeline({ pipeline, callbacks_unmatched: callbacks }: Overview): Html 
 <tbody>${pipeline.steps.map(row)}</tbody></table></div>
 <p class="hint">Calls: ${callsLink('open')}, ${callsLink('queued')}, ${callsLink('processing')}, ${callsLink('failed')}.
 Recordings: ${count(jobs.due, callsCountedTo)} to be taken now${oldest > 0 && `, the oldest for ${duration(oldest * 1_000)}`}, ${count(jobs.active, callsCountedTo)} at work.
-<a href="/console/callbacks"><span class="number">${count(callbacks, dueCountedTo)}</span> unmatched callbacks</a>.</p></section>`
+<a href="/console/callbacks"><span class="number">${count(callbacks, dueCountedTo)}</span> unmatched callbacks</a>.</p>${models.length > 0 && html`<p class="hint" id="models">Models: ${models.map(modelInUse)}</p>`}</section>`
+}
+
+function modelInUse({ use, model, known, shutdown_date: date }: Overview['models'][number], at: number): Html {
+  const state = known === false ? ' (unknown to the service)' : date === null ? '' : ` (until ${date})`
+  return html`${at > 0 && ', '}${use} <bdi>${model}</bdi>${state}`
 }
 
 const troubled = (value: number, tone: 'warn' | 'bad'): Html =>

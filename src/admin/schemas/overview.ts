@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modelUses } from '../../models/model-checks.ts'
 import { time } from './common.ts'
 import { route } from './route.ts'
 
@@ -9,6 +10,7 @@ const finding = z
     code: z.enum([
       ...(['no_dispatcher', 'slots_unowned', 'deliveries_late', 'deliveries_failed', 'routes_failing'] as const),
       ...(['routes_parked', 'recordings_wait', 'calls_retried', 'calls_failed', 'callbacks_unmatched'] as const),
+      ...(['model_unknown', 'model_shuts_down'] as const),
     ]),
     severity: z.enum(['trouble', 'warning']).describe('trouble: now; warning: in the morning is soon enough'),
     detail: z.string().describe('what it is, in words'),
@@ -29,6 +31,16 @@ const dispatcher = z
     leaving: z.boolean().describe('it has been told to stop and works off what it began'),
   })
   .meta({ id: 'Dispatcher' })
+
+const model = z
+  .object({
+    use: z.enum(modelUses),
+    model: z.string(),
+    known: z.boolean().nullable().describe('whether the service has it; null: the service does not say'),
+    shutdown_date: z.iso.date().nullable().describe('the day on which it shuts down; null: none is known'),
+    checked_at: time,
+  })
+  .meta({ id: 'ModelInUse' })
 
 /** How everything is, at a glance. */
 export const overview = z
@@ -71,6 +83,7 @@ export const overview = z
         )
         .describe('of the newest 1000 calls that are processed and that failed'),
     }),
+    models: z.array(model).describe('what the model service last said about the models that the workers use'),
     callbacks_unmatched: z.int().describe('counted to 100000'),
     requeues_running: z.int(),
   })
