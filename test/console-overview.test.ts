@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, tes
 import { PartStreams } from '../src/admin/console/part-streams.ts'
 import { problemAnswers } from '../src/admin/problems.ts'
 import { startLoopbackServer } from '../src/demo/loopback-server.ts'
+import { saveModelCheck } from '../src/models/model-checks.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { operatorToken } from './helpers/admin-api.ts'
 import { putBusiness } from './helpers/businesses.ts'
@@ -54,6 +55,16 @@ describe('the page', () => {
     const paused = await night.get('/console?live=off')
     expect(paused.text).toContain('No dispatcher is alive.')
     expect(paused.text).not.toContain('hx-sse')
+  })
+
+  test('says which models are used, and which of them shuts down', async () => {
+    const date = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10)
+    await saveModelCheck(database.knex, { use: 'transcribe', model: 'a<b>', known: null, shutdownDate: null })
+    await saveModelCheck(database.knex, { use: 'summary', model: 'gpt-5-mini', known: true, shutdownDate: date })
+    const { text } = await night.get('/console')
+    expect(text).toContain(`The model gpt-5-mini shuts down on ${date}, in 20 days.`)
+    expect(text).toContain(`transcribe <bdi>a&lt;b&gt;</bdi>, summary <bdi>gpt-5-mini</bdi> (until ${date})`)
+    await database.pool.query('delete from callbox.model_checks')
   })
 
   test('shows what others wrote as text', async () => {
