@@ -10,6 +10,7 @@ export async function up(knex: Knex): Promise<void> {
     create table callbox.calls (
       business_id            bigint not null check (business_id > 0),
       call_sid               text not null,
+      account_sid            text not null default '',
       direction              text check (direction in ('inbound', 'outbound')),
       from_number            text not null default '',
       to_number              text not null default '',

@@ -63,7 +63,7 @@ export async function startApi(parts: ApiParts): Promise<StartedApi> {
   admin.use(adminConsole.router)
   admin.use(noSuchPath(parts.log))
   return {
-    callbacks: ingress.router,
+    callbacks: express.Router().use(ingress.router, ingress.strays),
     admin,
     async stop() {
       adminConsole.stop()

@@ -15,6 +15,7 @@ async function callToComplete(columns: Record<string, unknown> = {}) {
   calls++
   const job = { businessId: '10', callSid: `CA${calls}` }
   await database.knex('callbox.calls').insert({
+    direction: 'inbound',
     business_id: 10,
     call_sid: job.callSid,
     state: 'processing',

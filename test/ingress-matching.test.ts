@@ -134,24 +134,40 @@ describe('by ?business_id= of the signed URL', () => {
   })
 
   test.each([
-    ['abc', 'it is not one positive whole number'],
-    ['0', 'it is not one positive whole number'],
-    ['-10', 'it is not one positive whole number'],
-    ['10&business_id=11', 'it is not one positive whole number'],
-    ['9223372036854775808', 'it is not one positive whole number'],
-    ['404', 'there is no business 404'],
-  ])('business_id=%s is ignored, and the reason says why', async (given, why) => {
-    const [known, unknown] = [inbound(), { ...inbound(), to: '+97237000404' }]
-    for (const call of [known, unknown]) await stage.post({ ...statusCallback(call), query: `business_id=${given}` })
-    expect(await settled(database, known.callSid, 1)).toMatchObject([
-      { state: 'matched', business_id: '10', reason: `the business_id of the URL is ignored: ${why}` },
+    ['abc', 'the business_id of its URL is not one positive whole number'],
+    ['0', 'the business_id of its URL is not one positive whole number'],
+    ['-10', 'the business_id of its URL is not one positive whole number'],
+    ['10&business_id=11', 'the business_id of its URL is not one positive whole number'],
+    ['9223372036854775808', 'the business_id of its URL is not one positive whole number'],
+    ['9223372036854775808000', 'the business_id of its URL is not one positive whole number'],
+    ['010', 'the business_id of its URL is not one positive whole number'],
+    ['+10', 'the business_id of its URL is not one positive whole number'],
+    ['1e1', 'the business_id of its URL is not one positive whole number'],
+    ['', 'the business_id of its URL is not one positive whole number'],
+    ['10&business_id=10', 'the business_id of its URL is not one positive whole number'],
+    ['404', 'the business_id of its URL: there is no business 404'],
+  ])('business_id=%s leaves a call unmatched, though its number has an owner', async (given, reason) => {
+    const call = inbound()
+    stage.twilio.addCall(call)
+    const query = `business_id=${given}`
+    await stage.post({ ...statusCallback(call), query })
+    await stage.post({ ...stage.recordingCallback(call), query })
+    expect(await settled(database, call.callSid, 2)).toMatchObject([
+      { state: 'unmatched', reason, business_id: null },
+      { state: 'unmatched', reason, business_id: null },
     ])
-    expect(await settled(database, unknown.callSid, 1)).toMatchObject([
-      {
-        state: 'unmatched',
-        reason: `the business_id of the URL is ignored: ${why}; no business has the called number`,
-      },
-    ])
+    await stage.post(stage.recordingCallback({ ...call, recordingSid: 'REwithout' }))
+    expect((await settled(database, call.callSid, 3))[2]).toMatchObject({ state: 'unmatched' })
+    expect(await callsOf(database, call.callSid)).toEqual([])
+  })
+
+  test('a known call takes nothing whose URL names no business', async () => {
+    const call = inbound()
+    await stage.post(statusCallback(call))
+    await settled(database, call.callSid, 1)
+    await stage.post({ ...stage.recordingCallback(call), query: 'business_id=404' })
+    expect((await settled(database, call.callSid, 2))[1]).toMatchObject({ state: 'unmatched' })
+    expect(await callsOf(database, call.callSid)).toMatchObject([{ business_id: '10', state: 'open' }])
   })
 
   test('one that names a business made later is taken up then', async () => {

@@ -34,12 +34,14 @@ const known = async (state?: string) => {
   if (state) await database.pool.query('update callbox.calls set state = $1 where call_sid = $2', [state, call.callSid])
   return call
 }
-const sent = new Map<string, number>()
+/** What was posted of each call; a repeated callback is stored once. */
+const sent = new Map<string, Set<string>>()
 const post = async (call: ReturnType<typeof newCall>, status: string, more: Record<string, string> = {}) => {
   const { kind, params } = stage.recordingCallback(call, status)
   await stage.post({ kind, params: { ...params, ...more } })
-  sent.set(call.callSid, (sent.get(call.callSid) ?? 0) + 1)
-  await settled(database, call.callSid, 1 + (sent.get(call.callSid) ?? 0))
+  const ofCall = (sent.get(call.callSid) ?? new Set()).add(JSON.stringify({ ...params, ...more }))
+  sent.set(call.callSid, ofCall)
+  await settled(database, call.callSid, 1 + ofCall.size)
 }
 const withRecording = async (status: string, more: Record<string, string> = {}) => {
   const call = await known()

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { applyCallFacts } from '../src/calls/call-facts.ts'
+import type { CallFacts } from '../src/calls/call-facts.ts'
+import { recordLeg } from '../src/calls/call-legs.ts'
+import { updateCall } from '../src/calls/call-record.ts'
 import { RecordingQueue } from '../src/calls/recording-queue.ts'
 import { reprocess } from '../src/calls/reprocess.ts'
 import { defaultSchema } from '../src/database/schema.ts'
@@ -199,21 +201,31 @@ describe('the services', () => {
 
 describe('the end of the call', () => {
   const silent = { direction: null, twilio_status: '', started_at: null, ended_at: null, duration_sec: null }
+  const outboundCall = {
+    recordingSid: 'REany',
+    direction: 'outbound-api',
+    from: '+97237654321',
+    to: '+972501234567',
+    startedAt: new Date('2025-12-10T14:00:00Z'),
+    durationSec: 40,
+  }
   const stored = (secondsAgo: number) => ({ recording: { received_at: new Date(Date.now() - secondsAgo * 1_000) } })
 
   test('is waited for, and its callback is used when it comes', async () => {
     const call = await stage.record(newWords(), silent)
     await eventually('the facts are found', async () => (await stepsOf(database, call))['extraction']?.finished_at)
-    await database.knex.transaction((trx) =>
-      applyCallFacts(trx, call, {
+    await database.knex.transaction(async (trx) => {
+      const facts: CallFacts = {
         direction: 'outbound',
-        from: '+1',
-        to: '+2',
+        from: '+97237654321',
+        to: '+972501234567',
         status: 'completed',
         endedAt: new Date('2025-12-10T15:00:30.400Z'),
         durationSec: 30,
-      }),
-    )
+      }
+      await recordLeg(trx, { callSid: call.callSid, parentCallSid: null }, facts)
+      await updateCall(trx, call)
+    })
     await reaches(database, call, 'completed')
     const [payload = ''] = await payloadsOf(database, call)
     expect(JSON.parse(payload)).toMatchObject({
@@ -250,7 +262,7 @@ describe('the end of the call', () => {
   })
 
   test('comes from the recording when Twilio does not know the call', async () => {
-    const call = await stage.record(newWords(), { ...silent, ...stored(61) })
+    const call = await stage.record(newWords(), { ...silent, ...stored(61), direction: 'inbound' })
     await reaches(database, call, 'completed')
     const [payload = ''] = await payloadsOf(database, call)
     expect(JSON.parse(payload)).toMatchObject({
@@ -268,10 +280,51 @@ describe('the end of the call', () => {
     expect(await reaches(database, call, 'completed')).toMatchObject({ direction: 'outbound' })
   })
 
+  test('without a direction fails the call when the account that has it does not know it: nothing is guessed', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61) })
+    expect((await reaches(database, call, 'failed')).error).toBe(
+      'the direction of the call is not known: Twilio knows no such call',
+    )
+    expect(await payloadsOf(database, call)).toEqual([])
+  })
+
+  test('is asked of the subaccount that has the call', async () => {
+    const subaccount = `AC${'5'.repeat(32)}`
+    const columns = { ...silent, ...stored(61), account_sid: subaccount, from_number: '', to_number: '' }
+    const call = await stage.record(newWords(), columns)
+    stage.twilio.addCall({ ...outboundCall, callSid: call.callSid, accountSid: subaccount })
+    await reaches(database, call, 'completed')
+    const [payload = ''] = await payloadsOf(database, call)
+    expect(JSON.parse(payload)).toMatchObject({ direction: 'outbound', phone: '+972501234567' })
+  })
+
+  test('a 404 of another account than the call’s ends nothing', async () => {
+    const call = await stage.record(newWords(), { ...silent, ...stored(61), account_sid: '' })
+    const waiting = await eventually('it waits', async () => (await stepsOf(database, call))['completion']?.error)
+    expect(waiting).toContain('is not in the account of TWILIO_ACCOUNT_SID')
+    expect(await callOf(database, call)).toMatchObject({ direction: null, state: 'processing' })
+    stage.twilio.addCall({ ...outboundCall, callSid: call.callSid })
+    await reaches(database, call, 'completed')
+  })
+
+  test('a click-to-call is of the customer on its other leg, though no callback came of that one', async () => {
+    const [ours, agent, customer] = ['+97237654321', '+972505550001', '+972505550002']
+    const call = await stage.record(newWords(), { ...silent, ...stored(61), from_number: '', to_number: '' })
+    const parent = { ...outboundCall, callSid: call.callSid, from: ours, to: agent }
+    const leg = { ...parent, callSid: `${call.callSid}b`, direction: 'outbound-dial', to: customer }
+    stage.twilio.addCall(parent)
+    stage.twilio.addCall({ ...leg, parentCallSid: call.callSid })
+    await reaches(database, call, 'completed')
+    const [payload = ''] = await payloadsOf(database, call)
+    expect(JSON.parse(payload)).toMatchObject({ direction: 'outbound', phone: customer })
+  })
+
   test('with a direction that nobody knows fails the call', async () => {
     const call = await stage.record(newWords(), { ...silent, ...stored(61) })
     stage.twilio.answers.always(call.callSid, jsonReply(200, { direction: 'sideways', status: 'completed' }))
-    expect((await reaches(database, call, 'failed')).error).toContain('a direction that is not known')
+    expect((await reaches(database, call, 'failed')).error).toBe(
+      'the direction of the call is not known: Twilio gives it one that Callbox does not know',
+    )
   })
 })
 

@@ -141,6 +141,26 @@ const takeCallbacks: Batch = (trx, days) =>
     days,
   )
 
+/** What Twilio said of legs, numbers among it; not while the pipeline may read it. */
+const takeLegs: Batch = (trx, days) =>
+  run(
+    trx,
+    `with old as materialized (
+       select l.call_sid from callbox.call_legs l
+       where l.created_at < now() - make_interval(days => :days)
+         and not exists (
+           select from callbox.calls c
+           where c.call_sid in (l.call_sid, l.parent_call_sid) and c.state in ('queued', 'processing'))
+       order by l.created_at
+       limit :batchSize
+       for update of l skip locked
+     ), deleted as (
+       delete from callbox.call_legs l using old o where l.call_sid = o.call_sid
+     )
+     select count(*)::integer as taken from old`,
+    days,
+  )
+
 /** Former signing secrets whose time is over, however short ago. */
 const takeFormerSecrets: Batch = (trx, days) =>
   run(
@@ -200,6 +220,7 @@ export const batches: Readonly<Record<string, Batch>> = {
   step_results: takeStepResults,
   recording_texts: takeRecordingTexts,
   callbacks: takeCallbacks,
+  legs: takeLegs,
   former_secrets: takeFormerSecrets,
   audit: takeAudit,
   requeues: takeRequeues,

@@ -1,12 +1,11 @@
-import type { Knex } from 'knex'
-import { phoneNumberOf } from './phone-number.ts'
 import type { CallResource } from './twilio-api.ts'
 
 export type Direction = 'inbound' | 'outbound'
 
-/** What Twilio says about a call, from a status callback or its Call resource; unknown is `''` or `null`. */
+/** What Twilio says about one leg, from a status callback or its Call resource; unknown is `''` or `null`. */
 export interface CallFacts {
   direction: Direction | null
+  /** `From` and `To` as Twilio writes them; see `partyOf`. */
   from: string
   to: string
   /** Twilio's CallStatus. */
@@ -73,43 +72,13 @@ export function startOf(facts: CallFacts): Date | null {
 }
 
 export function factsOfCallResource(resource: CallResource): CallFacts {
-  const status = resource.status ?? ''
+  const { status } = resource
   return {
     direction: directionOf(resource.direction),
-    from: phoneNumberOf(resource.from ?? ''),
-    to: phoneNumberOf(resource.to ?? ''),
+    from: resource.from.slice(0, 255),
+    to: resource.to.slice(0, 255),
     status,
     endedAt: isFinalStatus(status) ? resource.end_time : null,
     durationSec: isFinalStatus(status) ? resource.duration : null,
   }
-}
-
-/** Merges facts into the record of a call that exists; see {@link mergeFacts}. Hold `lockCall`. */
-export async function applyCallFacts(
-  trx: Knex.Transaction,
-  call: { businessId: string; callSid: string },
-  facts: CallFacts,
-): Promise<void> {
-  const key = { business_id: call.businessId, call_sid: call.callSid }
-  const known = await trx('callbox.calls').where(key).forUpdate().first()
-  if (known === undefined) throw new Error(`there is no call ${call.callSid} of business ${call.businessId}`)
-  const merged = mergeFacts(facts, {
-    direction: known.direction,
-    from: known.from_number,
-    to: known.to_number,
-    status: known.twilio_status,
-    endedAt: known.ended_at,
-    durationSec: known.duration_sec,
-  })
-  await trx('callbox.calls')
-    .where(key)
-    .update({
-      direction: merged.direction,
-      from_number: merged.from,
-      to_number: merged.to,
-      twilio_status: merged.status,
-      started_at: startOf(merged),
-      ended_at: merged.endedAt,
-      duration_sec: merged.durationSec,
-    })
 }

@@ -8,15 +8,17 @@ export interface TwilioCall {
   callSid: string
   /** `inbound`, `outbound-api`, `outbound-dial`, `trunking-originating` or `trunking-terminating`. */
   direction: string
-  /** E.164. */
+  /** E.164, `client:…` or `sip:…`. */
   from: string
-  /** E.164. */
+  /** E.164, `client:…` or `sip:…`. */
   to: string
   startedAt: Date
   /** Whole seconds. */
   durationSec: number
   recordingSid: string
   parentCallSid?: string
+  /** The subaccount that has it; the main account unless given. */
+  accountSid?: string
   /** `completed` unless given: `busy`, `no-answer`, `failed`, `canceled`, `in-progress`, ... */
   status?: string
 }
@@ -28,14 +30,15 @@ export const endOf = (call: TwilioCall): Date => new Date(call.startedAt.getTime
 
 /** The Call resource of Twilio's REST API, version 2010-04-01 (https://www.twilio.com/docs/voice/api/call-resource). */
 export function callResource(account: TwilioAccount, call: TwilioCall): Record<string, unknown> {
-  const uri = `/2010-04-01/Accounts/${account.accountSid}/Calls/${call.callSid}`
+  const accountSid = call.accountSid ?? account.accountSid
+  const uri = `/2010-04-01/Accounts/${accountSid}/Calls/${call.callSid}`
   const ended = (call.status ?? 'completed') !== 'in-progress'
   return {
     sid: call.callSid,
     date_created: twilioDate(call.startedAt),
     date_updated: twilioDate(ended ? endOf(call) : call.startedAt),
     parent_call_sid: call.parentCallSid ?? null,
-    account_sid: account.accountSid,
+    account_sid: accountSid,
     to: call.to,
     to_formatted: call.to,
     from: call.from,
@@ -57,5 +60,26 @@ export function callResource(account: TwilioAccount, call: TwilioCall): Record<s
     trunk_sid: null,
     uri: `${uri}.json`,
     subresource_uris: { recordings: `${uri}/Recordings.json`, events: `${uri}/Events.json` },
+  }
+}
+
+/** A conference and who is in it. Twilio lists participants only as long as they are. */
+export interface TwilioConference {
+  conferenceSid: string
+  /** CallSids. */
+  participants: string[]
+  /** Once it is over. */
+  callSidEndingConference?: string
+  accountSid?: string
+}
+
+/** The Conference resource (https://www.twilio.com/docs/voice/api/conference-resource). */
+export function conferenceResource(account: TwilioAccount, conference: TwilioConference): Record<string, unknown> {
+  return {
+    sid: conference.conferenceSid,
+    account_sid: conference.accountSid ?? account.accountSid,
+    friendly_name: 'room',
+    status: conference.callSidEndingConference ? 'completed' : 'in-progress',
+    call_sid_ending_conference: conference.callSidEndingConference ?? null,
   }
 }

@@ -6,7 +6,7 @@ export type CallbackParams = Record<string, string>
 /** What Twilio posts to a `StatusCallback`; numbers, direction and times come with this callback alone. */
 export function callStatusParams(account: TwilioAccount, call: TwilioCall): CallbackParams {
   return {
-    AccountSid: account.accountSid,
+    AccountSid: call.accountSid ?? account.accountSid,
     ApiVersion: '2010-04-01',
     CallSid: call.callSid,
     ...(call.parentCallSid ? { ParentCallSid: call.parentCallSid } : {}),
@@ -30,11 +30,12 @@ export function callStatusParams(account: TwilioAccount, call: TwilioCall): Call
  * @param apiUrl where the recording is fetched from, such as `https://api.twilio.com`.
  */
 export function recordingStatusParams(account: TwilioAccount, call: TwilioCall, apiUrl: string): CallbackParams {
+  const accountSid = call.accountSid ?? account.accountSid
   return {
-    AccountSid: account.accountSid,
+    AccountSid: accountSid,
     CallSid: call.callSid,
     RecordingSid: call.recordingSid,
-    RecordingUrl: `${apiUrl}/2010-04-01/Accounts/${account.accountSid}/Recordings/${call.recordingSid}`,
+    RecordingUrl: `${apiUrl}/2010-04-01/Accounts/${accountSid}/Recordings/${call.recordingSid}`,
     RecordingStatus: 'completed',
     RecordingDuration: String(call.durationSec),
     RecordingChannels: '1',

@@ -2,25 +2,38 @@ import type { IncomingMessage } from 'node:http'
 import { Ledger } from './ledger.ts'
 import { type LoopbackServer, startLoopbackServer } from './loopback-server.ts'
 import { type Answer, jsonReply, ScriptedAnswers } from './scripted-answers.ts'
-import { callResource, type TwilioAccount, type TwilioCall } from './twilio-call.ts'
+import {
+  callResource,
+  conferenceResource,
+  type TwilioAccount,
+  type TwilioCall,
+  type TwilioConference,
+} from './twilio-call.ts'
 
 export interface TwilioRequest {
   method: string
   path: string
-  /** The RE… or CA… of the path, or `''`. */
+  /** The RE…, CA… or CF… of the path, or `''`. */
   sid: string
+  query: string
   /** Milliseconds since the epoch. */
   at: number
   authorized: boolean
 }
 
-/** Twilio's REST API in so far as Callbox uses it: recordings as mp3 and the Call resource, behind basic auth. */
+/**
+ * Twilio's REST API in so far as Callbox uses it: recordings, calls with their legs and conferences, behind basic auth.
+ * The main account's credentials open its subaccounts; each resource is known under its own account alone.
+ */
 export interface TwilioStandIn extends LoopbackServer {
   account: TwilioAccount
   requests: readonly TwilioRequest[]
   addRecording(recordingSid: string, mp3: Buffer): void
   addCall(call: TwilioCall): void
-  /** Answers by SID (RE… or CA…) instead of the usual one, such as `twilioNotFound` while a recording is not ready. */
+  addConference(conference: TwilioConference): void
+  /** What a recording belongs to, for its resource; without it only its audio is there. */
+  addRecordingOf(recordingSid: string, of: { callSid: string | null; conferenceSid: string | null }): void
+  /** Answers by SID (RE…, CA… or CF…) instead of the usual one, such as `twilioNotFound` while a recording is not ready. */
   answers: ScriptedAnswers
 }
 
@@ -30,24 +43,41 @@ export async function startTwilioStandIn(account: TwilioAccount, port = 0): Prom
   const calls = new Map<string, TwilioCall>()
   const answers = new ScriptedAnswers()
   const ledger = new Ledger<TwilioRequest>()
-  const root = `/2010-04-01/Accounts/${account.accountSid}`
+  const conferences = new Map<string, TwilioConference>()
+  const recordingsOf = new Map<string, { callSid: string | null; conferenceSid: string | null }>()
+  const isAt = (accountSid: string, of: { accountSid?: string }): boolean =>
+    (of.accountSid ?? account.accountSid) === accountSid
 
-  const usualAnswer = (path: string): Answer => {
-    const [, recordingSid = ''] = path.match(/\/Recordings\/(RE\w+)\.mp3$/) ?? []
-    const [, callSid = ''] = path.match(/\/Calls\/(CA\w+)\.json$/) ?? []
-    const recording = recordings.get(recordingSid)
-    const call = calls.get(callSid)
-    if (recording) return { status: 200, headers: { 'content-type': 'audio/mpeg' }, body: recording }
-    if (call) return jsonReply(200, callResource(account, call))
-    return twilioNotFound
+  const usualAnswer = ({ accountSid, resource, sid, part }: Place, query: URLSearchParams): Answer => {
+    const recording = recordings.get(sid)
+    if (resource === 'Recordings' && recording && part === '.mp3') {
+      return { status: 200, headers: { 'content-type': 'audio/mpeg' }, body: recording }
+    }
+    const of = recordingsOf.get(sid)
+    if (resource === 'Recordings' && of && part === '.json') {
+      return jsonReply(200, { sid, account_sid: accountSid, call_sid: of.callSid, conference_sid: of.conferenceSid })
+    }
+    const call = calls.get(sid)
+    if (resource === 'Calls' && call && isAt(accountSid, call)) return jsonReply(200, callResource(account, call))
+    const conference = conferences.get(sid)
+    if (resource === 'Conferences' && conference && isAt(accountSid, conference)) {
+      if (part === '.json') return jsonReply(200, conferenceResource(account, conference))
+      const participants = conference.participants.map((callSid) => ({ call_sid: callSid, conference_sid: sid }))
+      return jsonReply(200, { participants, next_page_uri: null })
+    }
+    if (resource !== 'Calls' || sid !== '') return twilioNotFound
+    const legs = [...calls.values()].filter((one) => isAt(accountSid, one))
+    const wanted = legs.filter(({ parentCallSid }) => parentCallSid === query.get('ParentCallSid'))
+    return jsonReply(200, { calls: wanted.map((one) => callResource(account, one)), next_page_uri: null })
   }
 
   const server = await startLoopbackServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://twilio').pathname
-    const sid = path.match(/\/((?:RE|CA)\w+)\.\w+$/)?.[1] ?? ''
-    const authorized = path.startsWith(`${root}/`) && isAuthorized(request, account)
-    ledger.add({ method: request.method ?? '', path, sid, at: Date.now(), authorized })
-    const answer = authorized ? (answers.next(sid) ?? usualAnswer(path)) : twilioUnauthorized
+    const { pathname: path, searchParams } = new URL(request.url ?? '/', 'http://twilio')
+    const place = placeOf(path)
+    const authorized = place !== null && isAuthorized(request, account)
+    const sid = place?.sid ?? ''
+    ledger.add({ method: request.method ?? '', path, sid, query: searchParams.toString(), at: Date.now(), authorized })
+    const answer = authorized ? (answers.next(sid) ?? usualAnswer(place, searchParams)) : twilioUnauthorized
     answers.give(request.method === 'GET' ? answer : twilioNotFound, request, response)
   }, port)
 
@@ -58,7 +88,24 @@ export async function startTwilioStandIn(account: TwilioAccount, port = 0): Prom
     requests: ledger.entries,
     addRecording: (recordingSid, mp3) => void recordings.set(recordingSid, mp3),
     addCall: (call) => void calls.set(call.callSid, call),
+    addConference: (conference) => void conferences.set(conference.conferenceSid, conference),
+    addRecordingOf: (recordingSid, of) => void recordingsOf.set(recordingSid, of),
   }
+}
+
+interface Place {
+  accountSid: string
+  resource: string
+  /** `''`: the list of all. */
+  sid: string
+  /** What follows the SID: `.json`, `.mp3` or `/Participants.json`. */
+  part: string
+}
+
+function placeOf(path: string): Place | null {
+  const [, accountSid = '', resource = '', sid = '', part = ''] =
+    path.match(/^\/2010-04-01\/Accounts\/(AC\w+)\/(Calls|Recordings|Conferences)(?:\/(\w+))?(.*)$/) ?? []
+  return resource === '' ? null : { accountSid, resource, sid, part }
 }
 
 function isAuthorized(request: IncomingMessage, account: TwilioAccount): boolean {

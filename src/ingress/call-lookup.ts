@@ -1,16 +1,37 @@
-import { type CallResource, fetchCallResource } from '../calls/twilio-api.ts'
+import { maxGenerations } from '../calls/call-legs.ts'
+import {
+  type CallResource,
+  fetchCall,
+  fetchCallsOfRecording,
+  fetchLegs,
+  type TwilioAnswer,
+  type TwilioAsker,
+} from '../calls/twilio-api.ts'
 import type { Config } from '../config.ts'
 
-/** Twilio's answer about a call or a leg of it: `callSid` and `resource` are those of the call without a parent. */
-export type CallAnswer =
-  | { found: true; callSid: string; resource: CallResource }
-  | { found: false }
-  | { found: null; why: string }
+/** What Twilio is asked, under the account that the callback names. */
+export type Question = { accountSid: string } & (
+  | { about: 'call'; callSid: string; withLegs: boolean }
+  /** Which calls a recording is of that names none. */
+  | { about: 'recording'; recordingSid: string; conferenceSid: string }
+)
+
+/** Twilio's answer about a call and its legs. */
+export interface ToldCall {
+  /** Of the call without a parent. */
+  callSid: string
+  /** From the one that was asked about up to the call, and its legs if they were asked for. */
+  resources: CallResource[]
+  /** Whether all its legs are among `resources`. */
+  legsListed: boolean
+}
+
+export type CallAnswer = TwilioAnswer<ToldCall[]>
 
 /** Requests under way at once. Twilio allows 100 on an account; the pipeline needs some too. */
 const limit = 16
-/** A leg of a leg of a leg is already more than Twilio's own examples have. */
-const mostGenerations = 5
+/** Calls of one conference that are looked at. */
+const maxCandidates = 10
 
 /** Asks Twilio about calls, each of them once at a time however many callbacks wait for the answer. */
 export class CallLookup {
@@ -23,29 +44,55 @@ export class CallLookup {
   }
 
   /** `null`: as many requests as may be are under way; come again. */
-  ask(callSid: string): Promise<CallAnswer> | null {
-    const asked = this.#asking.get(callSid)
+  ask(question: Question): Promise<CallAnswer> | null {
+    const key = JSON.stringify(question)
+    const asked = this.#asking.get(key)
     if (asked) return asked
     if (this.#asking.size >= limit) return null
-    const answer = this.#climb(callSid).finally(() => this.#asking.delete(callSid))
-    this.#asking.set(callSid, answer)
+    const answer = this.#answer(question).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, answer)
     return answer
   }
 
-  /** Those who wait are told that the answer is not known now. */
+  /** Ends all waiting, with the answer "not known now". */
   stop(): void {
     this.#stopping.abort()
   }
 
-  async #climb(callSid: string): Promise<CallAnswer> {
-    let sid = callSid
-    for (let generation = 0; generation < mostGenerations; generation++) {
-      const answer = await fetchCallResource(this.#settings, sid, this.#stopping.signal)
-      if (answer.found !== true) return answer
-      const parent = answer.resource.parent_call_sid
-      if (!parent) return { found: true, callSid: sid, resource: answer.resource }
-      sid = parent
+  async #answer(question: Question): Promise<CallAnswer> {
+    const asker = { settings: this.#settings, accountSid: question.accountSid, signal: this.#stopping.signal }
+    if (question.about === 'call') {
+      const told = await climb(asker, question.callSid, question.withLegs)
+      return told.found ? { found: true, value: [told.value] } : told
     }
-    return { found: false }
+    const calls = await fetchCallsOfRecording(asker, question.recordingSid, question.conferenceSid)
+    if (!calls.found) return calls
+    const told: ToldCall[] = []
+    for (const callSid of calls.value.slice(0, maxCandidates)) {
+      const one = await climb(asker, callSid, false)
+      if (one.found === null) return one
+      if (one.found) told.push(one.value)
+    }
+    return told.length > 0 ? { found: true, value: told } : { found: false }
   }
+}
+
+/** From a leg up to the call that it belongs to. */
+async function climb(asker: TwilioAsker, callSid: string, withLegs: boolean): Promise<TwilioAnswer<ToldCall>> {
+  const resources: CallResource[] = []
+  let sid = callSid
+  for (let generation = 0; generation < maxGenerations; generation++) {
+    const answer = await fetchCall(asker, sid)
+    if (!answer.found) return answer
+    resources.push({ ...answer.value, sid })
+    if (answer.value.parent_call_sid !== '') {
+      sid = answer.value.parent_call_sid
+      continue
+    }
+    const legs = withLegs ? await fetchLegs(asker, sid) : null
+    if (legs?.found === null) return legs
+    if (legs?.found) resources.push(...legs.value.filter((leg) => resources.every((one) => one.sid !== leg.sid)))
+    return { found: true, value: { callSid: sid, resources, legsListed: legs?.found === true } }
+  }
+  return { found: false }
 }

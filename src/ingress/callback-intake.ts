@@ -17,7 +17,8 @@ const refreshMs = 10_000
 /** An entry that failed this often while the database could store others is set aside. */
 const maxFailures = 3
 
-export type Taken = 'stored' | 'spooled'
+/** `repeated`: it was stored before. */
+export type Taken = 'stored' | 'repeated' | 'spooled'
 
 /** What the spool says of itself. */
 export interface SpoolState {
@@ -125,9 +126,9 @@ export class CallbackIntake {
   }
 
   async #storeNow({ kind, query, body }: SpooledCallback): Promise<Taken> {
-    await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body))
+    const result = await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body))
     this.#onStored()
-    return 'stored'
+    return result
   }
 
   async #prepare(): Promise<void> {

@@ -13,21 +13,34 @@ interface RouterDeps {
   intake: CallbackIntake
 }
 
+const paths = ['/webhook/call_status', '/webhook/recording_status'] as const
 /** Twilio's callbacks have about 1 KB. */
-const longestBody = '64kb'
+const maxBody = '64kb'
 
-type Refusal = { status: 400 | 403 | 413 | 503; result: 'forged' | 'invalid' | 'unavailable'; detail: string }
+interface Refusal {
+  status: keyof typeof titles
+  result: 'forged' | 'invalid' | 'unavailable' | 'wrong_method' | 'unknown_path'
+  detail: string
+}
 
-const titles = { 400: 'Bad Request', 403: 'Forbidden', 413: 'Content Too Large', 503: 'Service Unavailable' }
+const titles = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Content Too Large',
+  503: 'Service Unavailable',
+}
 
 /**
  * Twilio's callbacks: 403 for a forged one, 204 once it is stored in the database or, while that is away, on disk,
  * whatever it says: what makes no sense is kept unmatched, with a reason. 503 if neither takes it: Twilio repeats it, as the
- * README has it configured.
+ * README has it configured. A callback that comes with another method or to another path is a mistake in Twilio's
+ * settings: it is refused, logged and counted, so that it does not go unnoticed.
  */
 export function callbackRouter(deps: RouterDeps): express.Router {
   const router = express.Router()
-  const readBody = express.raw({ type: () => true, limit: longestBody })
+  const readBody = express.raw({ type: () => true, limit: maxBody })
   receive('call_status')
   receive('recording_status')
   return router
@@ -36,21 +49,26 @@ export function callbackRouter(deps: RouterDeps): express.Router {
     const path = `/webhook/${kind}`
     router.post(path, readBody, async (request, response) => {
       const taken = await take(kind, request)
-      if (typeof taken !== 'string') return refuse(kind, response, taken)
+      if (typeof taken !== 'string') return refuse(deps, kind, response, taken)
       deps.metrics.callbacks.inc({ kind, result: taken })
       response.status(204).end()
     })
+    router.all(path, (request, response) => {
+      const detail = `method ${request.method} is not allowed; use POST, which is a setting of the callback at Twilio`
+      response.set('allow', 'POST')
+      refuse(deps, kind, response, { status: 405, result: 'wrong_method', detail })
+    })
     const unreadable: express.ErrorRequestHandler = (error, _request, response, _next) => {
       const tooLong = error instanceof Error && 'status' in error && error.status === 413
-      const detail = tooLong ? `the body is over ${longestBody}` : 'the body cannot be read'
-      refuse(kind, response, { status: tooLong ? 413 : 400, result: 'invalid', detail })
+      const detail = tooLong ? `the body is over ${maxBody}` : 'the body cannot be read'
+      refuse(deps, kind, response, { status: tooLong ? 413 : 400, result: 'invalid', detail })
     }
     router.use(path, unreadable)
   }
 
   async function take(kind: CallbackKind, request: express.Request): Promise<Refusal | Taken> {
     const body = textOf(request.body)
-    if (body === null) return { status: 400, result: 'invalid', detail: 'the body is no UTF-8 text' }
+    if (body === null) return { status: 400, result: 'invalid', detail: 'the body is not valid UTF-8' }
     const { originalUrl } = request
     const signature = request.get('x-twilio-signature')
     const forged = whyForged(deps.config.twilio.authTokens, deps.config.publicUrl, { originalUrl, body, signature })
@@ -64,15 +82,32 @@ export function callbackRouter(deps: RouterDeps): express.Router {
       return { status: 503, result: 'unavailable', detail: 'the callback could not be stored; send it again' }
     }
   }
+}
 
-  function refuse(kind: CallbackKind, response: express.Response, refusal: Refusal): void {
-    const { status, result, detail } = refusal
-    deps.metrics.callbacks.inc({ kind, result })
-    deps.log.warn({ event: 'callback.refused', kind, result, status, reason: detail }, `callback refused: ${detail}`)
-    if (status === 503) response.set('retry-after', '5')
-    const problem = { type: 'about:blank', title: titles[status], status, detail }
-    response.status(status).type('application/problem+json').send(JSON.stringify(problem))
+/**
+ * Refuses callbacks to a path that takes none: what is below `/webhook`, or has a signature of Twilio. To be mounted after
+ * all that Twilio calls.
+ */
+export function strayCallbacks(deps: Pick<RouterDeps, 'log' | 'metrics'>): express.RequestHandler {
+  return (request, response, next) => {
+    const isMeant = /^\/+webhooks?(\/|$)/i.test(request.path) || request.get('x-twilio-signature') !== undefined
+    if (!isMeant) return next()
+    const detail = `no callbacks are taken at this path; expected ${paths.join(' or ')}`
+    refuse(deps, 'unknown', response, { status: 404, result: 'unknown_path', detail })
   }
+}
+
+function refuse(
+  { log, metrics }: Pick<RouterDeps, 'log' | 'metrics'>,
+  kind: CallbackKind | 'unknown',
+  response: express.Response,
+  { status, result, detail }: Refusal,
+): void {
+  metrics.callbacks.inc({ kind, result })
+  log.warn({ event: 'callback.refused', kind, result, status, reason: detail }, `callback refused: ${detail}`)
+  if (status === 503) response.set('retry-after', '5')
+  const problem = { type: 'about:blank', title: titles[status], status, detail }
+  response.status(status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
 /** A form's body is ASCII; more than that is taken as long as PostgreSQL can keep it as it came. */

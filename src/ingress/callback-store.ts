@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import { lockKind } from '../calls/locks.ts'
-import { businessIdOfUrl, type CallbackKind, parseCallback } from './callback.ts'
+import { phoneNumberOf } from '../calls/phone-number.ts'
+import { businessIdOfUrl, type CallbackKind, parseCallback, parseForm } from './callback.ts'
 
 export interface CallbackKey {
   id: string
@@ -19,29 +21,44 @@ export interface StoredCallback extends CallbackKey {
 /** How long storing may take, in milliseconds: Twilio waits 15 s for the whole answer. */
 const storeDeadlineMs = 8_000
 
-/** Stores a callback as it came. @param receivedAt when, if not now. */
+/**
+ * Stores a callback as it came, unless it is there already: Twilio repeats what it believes unanswered, and two callbacks
+ * of which the signed content is the same say the same. A repeated one that found no business is matched again.
+ *
+ * @param receivedAt when it came, if not now.
+ */
 export async function storeCallback(
   knex: Knex,
   kind: CallbackKind,
   query: string,
   body: string,
   receivedAt?: Date,
-): Promise<void> {
+): Promise<'stored' | 'repeated'> {
   const callback = parseCallback(body)
   const urlBusinessId = businessIdOfUrl(query)
-  await knex('callbox.twilio_callbacks')
+  const inserted = await knex('callbox.twilio_callbacks')
     .insert({
       kind,
       call_sid: callback.CallSid,
       parent_call_sid: callback.ParentCallSid || null,
       url_business_id: urlBusinessId === 'invalid' ? null : urlBusinessId,
-      from_number: callback.From,
-      to_number: callback.To,
+      from_number: numberOrText(callback.From),
+      to_number: numberOrText(callback.To),
       query,
       body,
       ...(receivedAt && { received_at: receivedAt }),
+      fingerprint: fingerprintOf(kind, query, body),
     })
+    .onConflict('fingerprint')
+    .ignore()
+    .returning('id')
     .timeout(storeDeadlineMs)
+  if (inserted.length > 0) return 'stored'
+  await knex('callbox.twilio_callbacks')
+    .where({ fingerprint: fingerprintOf(kind, query, body), state: 'unmatched' })
+    .update({ state: 'new', match_at: knex.raw('clock_timestamp()'), tries: 0 })
+    .timeout(storeDeadlineMs)
+  return 'repeated'
 }
 
 /** Whether a callback could be stored now; none is. */
@@ -55,6 +72,17 @@ export async function canStore(knex: Knex): Promise<boolean> {
     .catch((caught: unknown) => caught)
   return error === rollBack
 }
+
+/** A hash of what Twilio signs: the URL, and the parameters whatever their order (Twilio's documentation, "Security"). */
+function fingerprintOf(kind: CallbackKind, query: string, body: string): Buffer {
+  const parameters = Object.entries(parseForm(body)).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256')
+    .update(JSON.stringify([kind, query, parameters]))
+    .digest()
+}
+
+/** E.164 if an address has a number, so that a business with that number finds it; else as Twilio wrote it. */
+const numberOrText = (address: string): string => phoneNumberOf(address) || address
 
 /** How many of the oldest due callbacks are looked at for one that nobody else has claimed. */
 const claimWindow = 64
@@ -94,16 +122,6 @@ export async function readNewCallback(
   return await row.first('id', 'kind', 'call_sid', 'parent_call_sid', 'query', 'body', 'tries')
 }
 
-/** The call that a leg belongs to, as far as any stored callback tells. */
-export async function knownParent(trx: Knex.Transaction, callSid: string): Promise<string | null> {
-  const row = await trx('callbox.twilio_callbacks')
-    .where({ call_sid: callSid })
-    .whereNotNull('parent_call_sid')
-    .orderBy('id')
-    .first('parent_call_sid')
-  return row?.parent_call_sid ?? null
-}
-
 /** Keeps what the Call resource told: the leg's call, and the numbers by which a changed business finds it. */
 export async function rememberCall(
   trx: Knex.Transaction,
@@ -112,21 +130,25 @@ export async function rememberCall(
 ): Promise<void> {
   await trx('callbox.twilio_callbacks')
     .where({ id })
-    .update({ parent_call_sid: call.parentCallSid, from_number: call.from, to_number: call.to })
+    .update({
+      parent_call_sid: call.parentCallSid,
+      from_number: numberOrText(call.from),
+      to_number: numberOrText(call.to),
+    })
 }
 
-export async function settleMatched(
-  trx: Knex.Transaction,
-  id: string,
-  businessId: string,
-  remark: string | null,
-): Promise<void> {
+/** Gives a callback that names no CallSid the one that Twilio has for it. */
+export async function nameCall(trx: Knex.Transaction, id: string, callSid: string): Promise<void> {
+  await trx('callbox.twilio_callbacks').where({ id }).update({ call_sid: callSid })
+}
+
+export async function settleMatched(trx: Knex.Transaction, id: string, businessId: string): Promise<void> {
   await trx('callbox.twilio_callbacks')
     .where({ id })
     .update({
       state: 'matched',
       business_id: businessId,
-      reason: remark,
+      reason: null,
       matched_at: trx.raw('clock_timestamp()'),
     })
 }
@@ -152,12 +174,12 @@ export async function postpone(
     .update({ match_at: connection.raw('clock_timestamp() + make_interval(secs => ?)', [waitSeconds]), tries, reason })
 }
 
-/** Has the other callbacks of a call and of its legs matched now, if they wait or found nobody. */
-export async function wakeOthers(trx: Knex.Transaction, callback: CallbackKey, callSid: string): Promise<void> {
+/** Has the other callbacks of a call and its legs matched now, if they wait or found no business. */
+export async function wakeOthers(trx: Knex.Transaction, callSids: readonly string[]): Promise<void> {
   await trx.raw(
     `update callbox.twilio_callbacks set state = 'new', match_at = clock_timestamp()
-     where (call_sid = any(:sids) or parent_call_sid = :callSid)
+     where (call_sid = any(:callSids) or parent_call_sid = any(:callSids))
        and (state = 'unmatched' or (state = 'new' and match_at > now()))`,
-    { sids: [callSid, callback.call_sid], callSid },
+    { callSids: [...new Set(callSids)] },
   )
 }

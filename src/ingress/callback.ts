@@ -1,7 +1,6 @@
 import { parse } from 'node:querystring'
 import { z } from 'zod'
 import { type CallFacts, directionOf, isFinalStatus } from '../calls/call-facts.ts'
-import { phoneNumberOf } from '../calls/phone-number.ts'
 import { parseTwilioSeconds, parseTwilioTime } from '../calls/twilio-api.ts'
 
 export type CallbackKind = 'call_status' | 'recording_status'
@@ -14,7 +13,7 @@ const text = z
 
 /** SIDs are two letters and 32 hex digits; all that is relied on is that they are short and harmless. */
 const sid = text.transform((value) => (/^\w{1,64}$/.test(value) ? value : ''))
-const number = text.transform((value) => phoneNumberOf(value).slice(0, 255))
+const address = text.transform((value) => value.slice(0, 255))
 
 /** The parameters that Callbox reads (Twilio's documentation, "Call Resource" and "Recording status callbacks"). */
 const parameters = z.object({
@@ -22,11 +21,13 @@ const parameters = z.object({
   CallSid: sid,
   ParentCallSid: sid,
   Direction: text,
-  From: number,
-  To: number,
+  From: address,
+  To: address,
   CallStatus: text,
   Timestamp: text.transform(parseTwilioTime),
   CallDuration: text.transform(parseTwilioSeconds),
+  /** Of a conference's recording, which names no CallSid. */
+  ConferenceSid: sid,
   RecordingSid: sid,
   RecordingUrl: text,
   RecordingStatus: text,
@@ -49,7 +50,7 @@ export function parseCallback(body: string): Callback {
   return parameters.parse({ ...parseForm(body) })
 }
 
-/** What a status callback of the call itself (not of a leg of it) says about the call. */
+/** What a status callback says about its leg. */
 export function factsOfCallback(callback: Callback): CallFacts {
   const final = isFinalStatus(callback.CallStatus)
   return {
@@ -62,13 +63,13 @@ export function factsOfCallback(callback: Callback): CallFacts {
   }
 }
 
-const biggestBusinessId = 2n ** 63n - 1n
+const maxBusinessId = 2n ** 63n - 1n
 
-/** The `business_id` of the signed URL: `null` if there is none; `invalid` if it is not one positive bigint. */
+/** The `business_id` of the signed URL: `null` without one; `invalid` if it is not one positive bigint, as it is written. */
 export function businessIdOfUrl(query: string): string | null | 'invalid' {
   const given = parseForm(query)['business_id']
   if (given === undefined) return null
-  if (typeof given !== 'string' || !/^\d{1,19}$/.test(given)) return 'invalid'
+  if (typeof given !== 'string' || !/^[1-9]\d{0,18}$/.test(given)) return 'invalid'
   const id = BigInt(given)
-  return id > 0n && id <= biggestBusinessId ? id.toString() : 'invalid'
+  return id <= maxBusinessId ? id.toString() : 'invalid'
 }

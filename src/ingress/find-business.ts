@@ -1,85 +1,100 @@
 import type { Knex } from 'knex'
-import { type CallFacts, type Direction, factsOfCallResource } from '../calls/call-facts.ts'
-import { maskPhone } from '../telemetry/logger.ts'
-import type { CallAnswer } from './call-lookup.ts'
+import { isFinalStatus } from '../calls/call-facts.ts'
+import { noteLegsKnown } from '../calls/call-legs.ts'
+import { readStoredCall, releaseIfWrong } from '../calls/call-record.ts'
+import type { CallAnswer, ToldCall } from './call-lookup.ts'
+import { businessIdOfUrl } from './callback.ts'
 
 export interface CallToPlace {
   callSid: string
-  /** What the callback itself says of this call; `null` for a recording callback and for one of a leg. */
-  facts: CallFacts | null
-  /** Twilio's word for the direction, to name it where it is not known. */
-  twilioDirection: string
   /** Of the signed URL. */
-  urlBusinessId: string | null | 'invalid'
+  urlBusinessId: string | null
   /** Nothing says whether this CallSid is a call or a leg of one: recording callbacks name no parent. */
   mayBeLeg: boolean
   /** Twilio's answer about the call; `null`: not asked yet. */
   answer: CallAnswer | null
-  /** Whether to do without Twilio's answer where the URL names the business. */
+  /** The call in it. */
+  told: ToldCall | null
+  /** Whether to do without what Twilio did not answer, where something else tells the business. */
   patienceIsOver: boolean
 }
 
 export type Place =
-  | { businessId: string; remark: string | null }
+  | { businessId: string }
   | { unmatched: string }
-  | { ask: true }
+  | { ask: true; withLegs: boolean }
   | { notNow: string }
 
+const placedByAgent = 'a phone system placed the call, and its leg to the customer is not known yet'
+const noSuchCall = 'Twilio knows no such call'
+
 /**
- * Whose call it is, in the order of the contract: the known call's business, the one that the URL names, the one that
- * has the number, by the callback's own words or else by Twilio's Call resource.
+ * Whose call it is, in the order of the contract: the known call's business, the one that the URL names, the one whose
+ * number the call's legs show. What Twilio has said of the legs is stored already. A call that is known by a number only
+ * is released when a leg that came later shows that it is another business's.
  */
 export async function findBusiness(trx: Knex.Transaction, call: CallToPlace): Promise<Place> {
-  if (call.facts && call.facts.direction === null) return { unmatched: unknownDirection(call.twilioDirection) }
-  const known = await trx('callbox.calls').where({ call_sid: call.callSid }).orderBy('business_id').first('business_id')
-  if (known) return { businessId: known.business_id, remark: null }
+  const known = await trx('callbox.calls')
+    .where({ call_sid: call.callSid })
+    .orderBy('business_id')
+    .first<{ business_id: string } | undefined>('business_id')
+  const knownCall = known && { businessId: known.business_id, callSid: call.callSid }
+  if (knownCall && !(await releaseIfWrong(trx, knownCall))) return { businessId: knownCall.businessId }
 
-  const { answer } = call
-  const told = answer?.found === true ? factsOfCallResource(answer.resource) : null
-  if (answer?.found === true && told?.direction === null) {
-    return { unmatched: unknownDirection(answer.resource.direction ?? '') }
+  const { answer, urlBusinessId, patienceIsOver } = call
+  if (urlBusinessId !== null) {
+    if (call.mayBeLeg && answer === null) return { ask: true, withLegs: false }
+    if (answer?.found === null && !patienceIsOver) return { notNow: answer.why }
+    return { businessId: urlBusinessId }
   }
+  return await byNumbers(trx, call)
+}
 
-  const named = await businessOfUrl(trx, call.urlBusinessId)
-  if (named.businessId !== null) {
-    if (call.mayBeLeg && answer === null) return { ask: true }
-    if (answer?.found === null && !call.patienceIsOver) return { notNow: answer.why }
-    return { businessId: named.businessId, remark: null }
-  }
-
-  const facts = told ?? call.facts
-  const number = facts && numberOf(facts)
-  if (!facts || !number) {
-    if (answer === null) return { ask: true }
+async function byNumbers(trx: Knex.Transaction, call: CallToPlace): Promise<Place> {
+  const { answer, told, patienceIsOver } = call
+  let { family, reading } = await readStoredCall(trx, call.callSid, null)
+  const misnamed = await misnamedBusiness(trx, [call.callSid, ...family.legs.map(({ callSid }) => callSid)])
+  if (misnamed !== null) return { unmatched: `another callback of this call is unmatched: ${misnamed}` }
+  if (reading.is === 'waiting') {
+    if (answer === null) return { ask: true, withLegs: true }
     if (answer.found === null) return { notNow: answer.why }
-    if (answer.found === false) return { unmatched: joined(named.remark, 'Twilio knows no such call') }
+    const isOver = family.root !== null && isFinalStatus(family.root.status)
+    if (!isOver || !(told?.legsListed || patienceIsOver)) return { notNow: placedByAgent }
+    await noteLegsKnown(trx, call.callSid)
+    ;({ family, reading } = await readStoredCall(trx, call.callSid, null))
   }
-  const owner = number && (await trx('callbox.phone_numbers').where({ phone_number: number }).first('business_id'))
-  if (owner) return { businessId: owner.business_id, remark: named.remark }
-  const which = facts?.direction === 'outbound' ? 'calling' : 'called'
-  return { unmatched: joined(named.remark, `no business has the ${which} number`) }
+  if (reading.is === 'unknown') {
+    if (answer === null) return { ask: true, withLegs: false }
+    return answer.found === null ? { notNow: answer.why } : { unmatched: noSuchCall }
+  }
+  if (reading.is === 'known' && reading.businessId !== null) return { businessId: reading.businessId }
+  if (reading.is !== 'known')
+    return { unmatched: 'numbers of two businesses are on its legs, and nothing says whose it is' }
+  const which = reading.parties.direction === 'outbound' ? 'calling' : 'called'
+  return { unmatched: `no business has the ${which} number` }
 }
 
-/** The business's own number: the called one of an inbound call, the calling one of an outbound call. */
-function numberOf(facts: CallFacts): string {
-  const own: Record<Direction, string> = { inbound: facts.to, outbound: facts.from }
-  return facts.direction === null ? '' : own[facts.direction]
-}
-
-async function businessOfUrl(
+/** Why the `business_id` of a signed URL names no business; `null`: it does, or there is none. */
+export async function whyMisnamed(
   trx: Knex.Transaction,
   urlBusinessId: string | null | 'invalid',
-): Promise<{ businessId: string | null; remark: string | null }> {
-  if (urlBusinessId === null) return { businessId: null, remark: null }
-  if (urlBusinessId === 'invalid') {
-    return { businessId: null, remark: 'the business_id of the URL is ignored: it is not one positive whole number' }
-  }
-  const row = await trx('callbox.businesses').where({ business_id: urlBusinessId }).first('business_id')
-  if (row) return { businessId: urlBusinessId, remark: null }
-  return { businessId: null, remark: `the business_id of the URL is ignored: there is no business ${urlBusinessId}` }
+): Promise<string | null> {
+  if (urlBusinessId === null) return null
+  if (urlBusinessId === 'invalid') return 'the business_id of its URL is not one positive whole number'
+  const business = await trx('callbox.businesses').where({ business_id: urlBusinessId }).first('business_id')
+  return business ? null : `the business_id of its URL: there is no business ${urlBusinessId}`
 }
 
-const unknownDirection = (given: string): string =>
-  `the direction ${JSON.stringify(maskPhone(given.slice(0, 40)))} is none that Callbox knows`
-
-const joined = (remark: string | null, reason: string): string => (remark === null ? reason : `${remark}; ${reason}`)
+/** The same for all callbacks of a call: its number must not decide what a URL says otherwise. */
+async function misnamedBusiness(trx: Knex.Transaction, callSids: readonly string[]): Promise<string | null> {
+  const queries = await trx('callbox.twilio_callbacks')
+    .whereIn('call_sid', [...callSids])
+    .where('query', 'like', '%business_id%')
+    .distinct()
+    .pluck<string[]>('query')
+  for (const query of queries) {
+    const why = await whyMisnamed(trx, businessIdOfUrl(query))
+    if (why !== null) return why
+  }
+  return null
+}

@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallbackIntake } from './callback-intake.ts'
-import { callbackRouter } from './callback-router.ts'
+import { callbackRouter, strayCallbacks } from './callback-router.ts'
 import { Matcher } from './matcher.ts'
 
 interface IngressDeps {
@@ -20,6 +20,8 @@ interface IngressDeps {
 /** Twilio to calls: `router` takes and stores callbacks; between `start` and `stop` stored ones are matched. */
 export interface Ingress {
   router: express.Router
+  /** To be mounted after all that Twilio calls. */
+  strays: express.RequestHandler
   start(): void
   stop(): Promise<void>
 }
@@ -30,6 +32,7 @@ export function createIngress(deps: IngressDeps): Ingress {
   intake.onStored(() => matcher.wake())
   return {
     router: callbackRouter({ config, intake, log, metrics }),
+    strays: strayCallbacks({ log, metrics }),
     start: () => matcher.start(),
     stop: () => matcher.stop(),
   }

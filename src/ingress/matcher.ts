@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { lockCall } from '../calls/locks.ts'
 import { isDatabaseAway } from '../database/away.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { type CallAnswer, CallLookup } from './call-lookup.ts'
+import { type CallAnswer, CallLookup, type Question } from './call-lookup.ts'
 import { type CallbackKey, claimDueCallback, postpone, readNewCallback, type StoredCallback } from './callback-store.ts'
 import { type MatchContext, type MatchResult, matchCallback } from './match-callback.ts'
 
@@ -105,7 +105,7 @@ export class Matcher {
       this.#databaseBack()
       if (claimed === undefined) return false
       if (taken === undefined || result === null) return true
-      if (result.outcome === 'ask') this.#ask(taken, result.callSid)
+      if (result.outcome === 'ask') this.#ask(taken, result.question)
       else this.#report(taken, result)
     } catch (error) {
       if (taken === undefined || isDatabaseAway(error)) throw error
@@ -114,9 +114,9 @@ export class Matcher {
     return true
   }
 
-  #ask(stored: StoredCallback, callSid: string): void {
+  #ask(stored: StoredCallback, question: Question): void {
     this.#asking++
-    void Promise.resolve(this.#lookup.ask(callSid)).then((answer) => {
+    void Promise.resolve(this.#lookup.ask(question)).then((answer) => {
       this.#asking--
       this.#answered.push({ stored, answer })
       this.wake()

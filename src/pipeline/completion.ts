@@ -43,7 +43,7 @@ export interface Completion {
 
 /**
  * The one transaction that completes a call: its results, its state and its outbox row commit together or not at all.
- * A call whose direction is unknown is inbound.
+ * The direction must be known: without it nothing says where the event may go.
  *
  * @param revision of the call that the results are made from. If the call has got another recording since, nothing
  *   is completed and the call is to be run again.
@@ -80,7 +80,8 @@ async function complete(
     .first()
   if (call === undefined) return setBack({ kind: 'over' })
   if (call.revision !== revision) return setBack({ kind: 'waiting', afterMs: 0 })
-  const direction = call.direction ?? 'inbound'
+  const { direction } = call
+  if (direction === null) throw new Error('a call is completed without a direction')
   const isRepeat = call.completed_at !== null
   const times = callTimes({ ...(await recordedTimes(trx, job)), ...call })
   const [completed] = await trx('callbox.calls')

@@ -1,23 +1,26 @@
 import type { Knex } from 'knex'
-import { applyCallFacts, type Direction, factsOfCallResource, isFinalStatus } from '../calls/call-facts.ts'
+import { type Direction, directionOf, factsOfCallResource, isFinalStatus } from '../calls/call-facts.ts'
+import { noteLegsKnown, readFamily, recordLeg } from '../calls/call-legs.ts'
+import { releaseIfWrong, updateCall } from '../calls/call-record.ts'
 import { lockCall } from '../calls/locks.ts'
 import type { RecordingJob } from '../calls/recording-queue.ts'
-import { fetchCallResource } from '../calls/twilio-api.ts'
+import { type CallResource, fetchCall, fetchLegs, type TwilioAsker } from '../calls/twilio-api.ts'
 import type { Config } from '../config.ts'
 import { done, type Outcome, setBack } from './outcome.ts'
 
 /** How long a call waits for its final status callback after its recording was stored, in milliseconds. */
-const longestWaitMs = 60_000
+const maxWaitMs = 60_000
 
 interface Known {
   direction: Direction | null
+  account_sid: string
   twilio_status: string
   waited_ms: number
 }
 
 /**
- * Lets a call go on once its direction is known and its final status is, or is not to be had: its callback has not come
- * within 60 s, and the Call resource does not say it either.
+ * Lets a call go on once its direction and parties are known, and its final status is or is not to be had: its callback
+ * has not come within 60 s, and the Call resource does not say it either. Nothing goes on without a direction.
  *
  * @param pollMs how long the job waits until it looks for the callback again, holding no worker.
  */
@@ -28,11 +31,60 @@ export async function awaitFinalStatus(
   pollMs: number,
   signal: AbortSignal,
 ): Promise<Outcome<null>> {
-  const key = { business_id: job.businessId, call_sid: job.callSid }
-  const known = await knex('callbox.calls')
-    .where(key)
+  const known = await knownOf(knex, job)
+  if (known === undefined) return setBack({ kind: 'over' })
+  const asker: TwilioAsker = { settings, accountSid: known.account_sid, signal }
+  if (known.direction !== null && isFinalStatus(known.twilio_status)) return await learnLegs(knex, asker, job)
+
+  const leftMs = maxWaitMs - known.waited_ms
+  if (leftMs > 0) return setBack({ kind: 'waiting', afterMs: Math.min(pollMs, leftMs) })
+  const answer = await fetchCall(asker, job.callSid)
+  if (answer.found) {
+    if (directionOf(answer.value.direction) === null)
+      return noDirection('Twilio gives it one that Callbox does not know')
+    await record(knex, job, [{ ...answer.value, sid: job.callSid }])
+  } else if (known.direction === null) {
+    return answer.found === null ? unanswered(answer.why, signal) : noDirection('Twilio knows no such call')
+  }
+  return await learnLegs(knex, asker, job)
+}
+
+/**
+ * Asks for the legs of a call that somebody placed: they may show that it was a click-to-call, whose customer is on
+ * another leg. Their own callbacks need not come here.
+ */
+async function learnLegs(knex: Knex, asker: TwilioAsker, job: RecordingJob): Promise<Outcome<null>> {
+  const known = await knownOf(knex, job)
+  const root = await knex.transaction(async (trx) => (await readFamily(trx, job.callSid)).root)
+  const needed = known?.direction === null || known?.direction === 'outbound'
+  if (needed && !root?.legsKnown) {
+    const legs = await fetchLegs(asker, job.callSid)
+    if (legs.found === null) return unanswered(legs.why, asker.signal)
+    await record(knex, job, legs.found ? legs.value : [], true)
+  }
+  const settled = await knownOf(knex, job)
+  if (settled === undefined) return setBack({ kind: 'over' })
+  return settled.direction === null ? noDirection('its legs do not tell it') : done(null)
+}
+
+async function record(knex: Knex, job: RecordingJob, resources: CallResource[], isAll = false): Promise<void> {
+  await knex.transaction(async (trx) => {
+    await lockCall(trx, job.callSid)
+    for (const resource of resources) {
+      const leg = { callSid: resource.sid, parentCallSid: resource.parent_call_sid || null }
+      await recordLeg(trx, leg, factsOfCallResource(resource))
+    }
+    if (isAll) await noteLegsKnown(trx, job.callSid)
+    if (!(await releaseIfWrong(trx, job))) await updateCall(trx, job)
+  })
+}
+
+const knownOf = (knex: Knex, job: RecordingJob): Promise<Known | undefined> =>
+  knex('callbox.calls')
+    .where({ business_id: job.businessId, call_sid: job.callSid })
     .first<Known | undefined>(
       'direction',
+      'account_sid',
       'twilio_status',
       knex.raw(
         `(select to_json(coalesce(extract(epoch from clock_timestamp() - max(r.received_at)) * 1000, 0))
@@ -40,23 +92,9 @@ export async function awaitFinalStatus(
           where r.business_id = calls.business_id and r.call_sid = calls.call_sid and r.state <> 'unusable') as waited_ms`,
       ),
     )
-  if (known === undefined) return setBack({ kind: 'over' })
-  if (known.direction !== null && isFinalStatus(known.twilio_status)) return done(null)
-  const leftMs = longestWaitMs - known.waited_ms
-  if (leftMs > 0) return setBack({ kind: 'waiting', afterMs: Math.min(pollMs, leftMs) })
-  const answer = await fetchCallResource(settings, job.callSid, signal)
-  if (answer.found === null) {
-    if (signal.aborted) return setBack({ kind: 'interrupted' })
-    return known.direction === null ? setBack({ kind: 'outage', error: answer.why }) : done(null)
-  }
-  if (!answer.found) return done(null)
-  const facts = factsOfCallResource(answer.resource)
-  if (known.direction === null && facts.direction === null) {
-    return setBack({ kind: 'hopeless', error: 'Twilio gives the call a direction that is not known' })
-  }
-  await knex.transaction(async (trx) => {
-    await lockCall(trx, job.callSid)
-    await applyCallFacts(trx, job, facts)
-  })
-  return done(null)
-}
+
+const noDirection = (why: string): Outcome<null> =>
+  setBack({ kind: 'hopeless', error: `the direction of the call is not known: ${why}` })
+
+const unanswered = (why: string, signal: AbortSignal | undefined): Outcome<null> =>
+  setBack(signal?.aborted ? { kind: 'interrupted' } : { kind: 'outage', error: why })

@@ -106,7 +106,7 @@ export function createMetrics() {
     }),
     callbacks: new Counter({
       name: 'callbox_callbacks_total',
-      help: 'Twilio callbacks received, by kind and result: stored, forged, invalid or unavailable.',
+      help: 'Twilio callbacks received, by kind and result: stored, repeated, forged, invalid, unavailable, wrong_method or unknown_path.',
       labelNames: ['kind', 'result'] as const,
       registers,
     }),

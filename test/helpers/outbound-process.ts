@@ -1,6 +1,6 @@
 /** One request as Callbox makes it, with what `cli.ts` sets before: `outbound-process.ts <twilio|openai|proxy|fetch|http> <url>`. */
 import { request } from 'node:http'
-import { fetchCallResource } from '../../src/calls/twilio-api.ts'
+import { fetchCall } from '../../src/calls/twilio-api.ts'
 import { AddressGuard } from '../../src/dispatcher/address-guard.ts'
 import { Poster } from '../../src/dispatcher/post.ts'
 import { allowSlowHandshakes } from '../../src/lib/outbound-connections.ts'
@@ -10,7 +10,7 @@ const [kind, url = ''] = process.argv.slice(2)
 allowSlowHandshakes()
 if (kind === 'twilio') {
   const settings = { accountSid: `AC${'0'.repeat(32)}`, authTokens: ['token'], apiUrl: url, recordingHosts: [] }
-  await fetchCallResource(settings, `CA${'0'.repeat(32)}`)
+  await fetchCall({ settings, accountSid: settings.accountSid }, `CA${'0'.repeat(32)}`)
 } else if (kind === 'openai') await longFetch(`${url}/v1/models`)
 else if (kind === 'proxy') {
   const poster = new Poster(new AddressGuard({ allowedNetworks: [] }), 15_000, url, () => null)

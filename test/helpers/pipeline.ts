@@ -263,6 +263,7 @@ const shortTimings: PipelineTimings = {
 
 /** The call of the contract's sample payload, as the ingress records it. */
 const fixtureCall: CallColumns = {
+  account_sid: account.accountSid,
   direction: 'inbound',
   from_number: '+972501234567',
   to_number: '+97237654321',

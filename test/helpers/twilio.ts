@@ -113,7 +113,7 @@ export async function openIngress(
   const intake = new CallbackIntake({ home, knex: database.knex, log })
   const ingress = createIngress({ config, knex: database.knex, queue, log, metrics, intake })
   await intake.start()
-  const server = await startLoopbackServer(express().use(describedAnswers).use(ingress.router))
+  const server = await startLoopbackServer(express().use(describedAnswers).use(ingress.router).use(ingress.strays))
 
   const postAs = async (callback: SentCallback, headers: Record<string, string>, body?: string | Buffer) => {
     const answer = await fetch(`${server.url}/webhook/${callback.kind}${callback.query ? `?${callback.query}` : ''}`, {
