@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { AddressGuard } from '../src/dispatcher/address-guard.ts'
+import { Poster } from '../src/dispatcher/post.ts'
 import { forbiddenV4, isInV4, plumbingV4, v4In, v4Within } from './helpers/addresses.ts'
 
 /** The sixteen bytes of an address, in groups. */
@@ -58,7 +59,7 @@ test('where two own prefixes overlap, both IPv4 addresses must be permitted', ()
   expect(guard.permits('2001:db8:808:808::10.0.0.1')).toBe(false)
 })
 
-test('without a prefix nobody knows the IPv4 address below 64:ff9b:1::/48', () => {
+test('the IPv4 address below 64:ff9b:1::/48 is unknown without a prefix', () => {
   const local = '64:ff9b:1::8.8.8.8'
   expect(new AddressGuard(everything).permits(local)).toBe(false)
   expect(new AddressGuard({ allowedNetworks: [], nat64Prefixes: ['64:ff9b:1::/96'] }).permits(local)).toBe(true)
@@ -82,6 +83,20 @@ test('an allowed IPv6 network does not let through what leads to a private IPv4 
 test('an allowed network in mapped form is the IPv4 network', () => {
   const guard = new AddressGuard({ allowedNetworks: ['::ffff:10.0.0.0/104'] })
   expect(['10.1.2.3', '::ffff:10.1.2.3', '172.16.0.1'].map((text) => guard.permits(text))).toEqual([true, true, false])
+})
+
+test('the error of a refused address names the IPv4 address, or the setting that would tell it', async () => {
+  const poster = new Poster(new AddressGuard({ allowedNetworks: ['::/0'] }), 2_000, null, () => null)
+  onTestFinished(() => poster.close())
+  const errorOf = async (host: string) => {
+    const { result, error } = await poster.post({ url: `http://[${host}]/`, headers: [], body: Buffer.from('{}') })
+    return `${result}: ${error}`
+  }
+  expect(await errorOf('64:ff9b::7f00:1')).toMatch(
+    /^blocked: 64:ff9b::7f00:1 leads to 127.0.0.1, which is not a public/,
+  )
+  expect(await errorOf('64:ff9b:1::808:808')).toMatch(/^blocked: .* WEBHOOK_NAT64_PREFIXES/)
+  expect(await errorOf('2002:7f00:1::')).toMatch(/^blocked: 2002:7f00:1:: is not a public address/)
 })
 
 test.each([

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { SystemLookup } from '../src/dispatcher/sending/system-lookup.ts'
 
@@ -11,20 +10,14 @@ afterAll(() => names.close())
 
 const outcomeOf = (answer: Promise<unknown>): Promise<unknown> => answer.catch((error) => ({ code: error.code }))
 
-test.each([
-  'localhost',
-  hostname(),
-  'no-such-name.invalid',
-  'localhost.',
-  '127.0.0.1',
-  '::1',
-  '',
-  'a..b',
-  'x'.repeat(300),
-])('the answer for "%s" is getaddrinfo’s', async (name) => {
-  const [ours, own] = await Promise.all([outcomeOf(names.lookup(name)), outcomeOf(lookup(name, { all: true }))])
-  expect(ours).toEqual(own)
-})
+// None of these is asked of DNS; `names.test.ts` has a DNS server of its own.
+test.each(['localhost', '127.0.0.1', '::1', 'a..b', 'x'.repeat(300)])(
+  'the answer for "%s" is getaddrinfo’s',
+  async (name) => {
+    const [ours, own] = await Promise.all([outcomeOf(names.lookup(name)), outcomeOf(lookup(name, { all: true }))])
+    expect(ours).toEqual(own)
+  },
+)
 
 test('many lookups at once are all answered', async () => {
   const answers = await Promise.all(Array.from({ length: 2_000 }, () => names.lookup('localhost')))

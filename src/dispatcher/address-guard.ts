@@ -1,5 +1,5 @@
 import type { LookupAddress } from 'node:dns'
-import { isIP, isIPv4, type LookupFunction } from 'node:net'
+import { isIP, isIPv4, isIPv6, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
 import {
@@ -19,6 +19,9 @@ export class BlockedAddressError extends Error {
 }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+const notPublic =
+  'is not a public address; WEBHOOK_ALLOWED_NETWORKS names the private networks that endpoints may be in'
 
 /** All of IPv6 that is given out for use (IANA, IPv6 Address Space); the library calls the unassigned unicast too. */
 const [globalUnicast, globalUnicastBits] = ipaddr.IPv6.parseCIDR('2000::/3')
@@ -86,6 +89,7 @@ export class AddressGuard {
    *   the rest.
    */
   connector(timeoutMs: number): buildConnector.connector {
+    this.#names.prepare()
     const connect = buildConnector({
       lookup: this.#lookup,
       timeout: timeoutMs,
@@ -97,16 +101,29 @@ export class AddressGuard {
     })
     return (options, callback) => {
       const literal = options.hostname.replace(/^\[|\]$/g, '')
-      if (isIP(literal) !== 0 && !this.permits(literal)) return callback(blocked(literal), null)
+      if (isIP(literal) !== 0 && !this.permits(literal)) return callback(this.#blocked(literal), null)
       connect(withServerName(options), callback)
     }
+  }
+
+  #blocked(address: string): BlockedAddressError {
+    const parsed = isIPv6(address) && !address.includes('%') ? ipaddr.process(inGroups(address)) : null
+    const inner = parsed instanceof ipaddr.IPv6 ? translatedIPv4s(parsed, this.#nat64Prefixes) : []
+    const refused = inner.find((each) => !this.#permitsItself(each))
+    if (refused) return new BlockedAddressError(`${address} leads to ${refused}, which ${notPublic}`)
+    if (parsed instanceof ipaddr.IPv6 && isLocalNat64(parsed)) {
+      return new BlockedAddressError(
+        `${address} is not a public address; WEBHOOK_NAT64_PREFIXES says which IPv4 address a translator makes of it`,
+      )
+    }
+    return new BlockedAddressError(`${address} ${notPublic}`)
   }
 
   readonly #lookup: LookupFunction = (hostname, options, callback) => {
     const use = (addresses: LookupAddress[]): void => {
       const permitted = addresses.filter(({ address }) => this.permits(address))
       const [first] = permitted
-      if (first === undefined) callback(blocked(addresses[0]?.address ?? hostname), [])
+      if (first === undefined) callback(this.#blocked(addresses[0]?.address ?? hostname), [])
       else if (options.all) callback(null, permitted)
       else callback(null, first.address, first.family)
     }
@@ -130,10 +147,4 @@ function isPublic(address: Address): boolean {
   if (address.range() !== 'unicast') return false
   if (address instanceof ipaddr.IPv6) return address.match(globalUnicast, globalUnicastBits)
   return address.toString() !== wireServer
-}
-
-function blocked(address: string): BlockedAddressError {
-  return new BlockedAddressError(
-    `${address} is not a public address; WEBHOOK_ALLOWED_NETWORKS names the private networks that endpoints may be in`,
-  )
 }

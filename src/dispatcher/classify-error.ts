@@ -5,7 +5,8 @@ import { BlockedAddressError } from './address-guard.ts'
 /** How an attempt ended that brought no answer, or only part of one. */
 export type TransportFailure = 'timeout' | 'dns' | 'connect' | 'tls' | 'reset' | 'blocked'
 
-const dnsCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME'])
+/** Node has getaddrinfo's own codes, and one that stands for two of them. */
+const dnsCode = /^(ENOTFOUND$|EAI_)/
 const connectCodes = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -34,7 +35,7 @@ export function classifyError(error: unknown): TransportFailure {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (unsendableCodes.has(code)) return 'blocked'
   if (code === 'ETIMEDOUT') return 'timeout'
-  if (dnsCodes.has(code)) return 'dns'
+  if (dnsCode.test(code)) return 'dns'
   if (connectCodes.has(code)) return 'connect'
   if (tlsCode.test(code)) return 'tls'
   if (error instanceof Error && proxyRefusal.test(error.message)) return 'connect'

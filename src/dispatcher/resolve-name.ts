@@ -4,6 +4,8 @@ import { SystemLookup } from './sending/system-lookup.ts'
 /** What answers a name with all its addresses. */
 export interface NameLookup {
   lookup(name: string): Promise<LookupAddress[]>
+  /** Called before the first lookup, to do slow work ahead. */
+  prepare?(): void
   close(): void
 }
 
@@ -28,6 +30,10 @@ export class NameResolver {
       this.#underWay.set(name, answer)
     }
     return answer
+  }
+
+  prepare(): void {
+    this.#names.prepare?.()
   }
 
   isResolving(name: string): boolean {

@@ -14,9 +14,9 @@ export function parseNat64Prefix(text: string): Nat64Prefix {
   return { prefix, bits }
 }
 
-/** Every network may have a translator below this one (RFC 6052, section 2.1). */
+/** The well-known prefix, which any network may translate (RFC 6052, section 2.1). */
 const wellKnownNat64 = parseNat64Prefix('64:ff9b::/96')
-/** For translators of one's own; only its operator knows where the IPv4 address is (RFC 8215). */
+/** Reserved for translators of a local network; only its operator knows the layout (RFC 8215). */
 const localNat64 = ipaddr.IPv6.parseCIDR('64:ff9b:1::/48')
 const sixToFour = ipaddr.IPv6.parseCIDR('2002::/16')
 const teredo = ipaddr.IPv6.parseCIDR('2001::/32')
@@ -30,7 +30,7 @@ export function translatedIPv4s(address: ipaddr.IPv6, ownPrefixes: readonly Nat6
     .map(({ bits }) => translated(address, bits))
 }
 
-/** Whether it is below RFC 8215's prefix, of which only the operator knows the layout. */
+/** Whether it is below RFC 8215's prefix. Without a prefix of the operator's its IPv4 address is not known. */
 export const isLocalNat64 = (address: ipaddr.IPv6): boolean => address.match(localNat64)
 
 /** The IPv4 addresses to which packets for this address may be tunnelled: 6to4, Teredo, ISATAP and older forms. */
@@ -50,7 +50,7 @@ function isIsatap(bytes: readonly number[]): boolean {
   return (universal === 0 || universal === 2) && rest.join() === '0,94,254'
 }
 
-/** The bytes follow the prefix, but for byte 8, which is zero (RFC 6052, section 2.2). */
+/** The four bytes follow the prefix and skip byte 8, which is zero (RFC 6052, section 2.2). */
 function translated(address: ipaddr.IPv6, bits: number): ipaddr.IPv4 {
   const bytes = address.toByteArray()
   if (bits < 96) bytes.splice(8, 1)

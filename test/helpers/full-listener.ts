@@ -6,9 +6,9 @@ import { groupsOf } from './addresses.ts'
 
 export interface FullListener {
   port: number
-  /** Resolves when somebody has tried to connect, and was not answered: the kernel tries again after 1 s. */
+  /** Resolves when a client has tried to connect without an answer; its kernel tries again after 1 s. */
   untilKnockedOn(): Promise<void>
-  /** Accepts connections from now on, and answers every request; who has knocked completes its handshake then. */
+  /** Accepts connections from now on and answers every request; waiting clients then complete their handshake. */
   open(): void
   close(): Promise<void>
 }

@@ -4,14 +4,14 @@ import type { Lookup, LookupAnswer, LookupQuestion } from './system-lookup.ts'
 
 interface Listener {
   answered(lookup: Lookup, answer: LookupAnswer): void
-  /** The process is gone; `lost` was under way in it. */
+  /** The process has ended; `lost` are the lookups that it did not answer. */
   ended(lost: Lookup[]): void
 }
 
 const script = fileURLToPath(new URL('./lookup-process.ts', import.meta.url))
 const maxId = 2 ** 32
 
-/** One process that looks names up, and what is under way in it. It keeps this process from ending in no way. */
+/** One process that looks names up, and the lookups under way in it. It never keeps this process alive. */
 export class LookupWorker {
   /** libuv runs getaddrinfo on half of its threads at most. */
   static readonly places = 128
@@ -62,7 +62,7 @@ export class LookupWorker {
     this.#nextId = (id + 1) % maxId
     this.#underWay.set(id, { lookup, slow })
     const question: LookupQuestion = { id, name: lookup.name }
-    // A channel that is closed is an end that is reported.
+    // A closed channel means that the process ends, and `exit` reports that.
     this.#child.send(question, () => undefined)
   }
 

@@ -16,7 +16,7 @@ export interface LookupAnswer {
 export interface Lookup {
   readonly name: string
   readonly begunMs: number
-  /** It ran in a process that ended; that is repeated once. */
+  /** Its process ended, so it was started again; that happens once. */
   repeated: boolean
   /** Answered or given up. */
   over: boolean
@@ -40,8 +40,8 @@ const maxSlowPlaces = (maxProcesses * LookupWorker.places * 3) / 4
  * choose such servers; so it runs in processes of its own, each with a thread pool of its own. The threads of this
  * process, which look up our database and read files, are not used.
  *
- * A process is started when all places of the others are taken, up to four. Names that were slow before may take three
- * quarters of all places; so a name that was not always finds one.
+ * Another process starts when every place of the others is taken, up to four. Names that were slow last time may take
+ * three quarters of all places, which leaves the rest to the other names.
  */
 export class SystemLookup {
   readonly #workers = new Set<LookupWorker>()
@@ -84,6 +84,11 @@ export class SystemLookup {
     this.#queueFor(name).push(lookup)
     this.#fill()
     return promise
+  }
+
+  /** Starts the first process, so that no delivery waits for it. */
+  prepare(): void {
+    if (!this.#closed && this.#workers.size === 0) this.#newWorker()
   }
 
   /** Ends the processes. Lookups under way fail. */
@@ -160,7 +165,7 @@ export class SystemLookup {
     return worker
   }
 
-  /** A thread that hangs for so long is not waited for: its process ends when nothing else waits for it. */
+  /** A thread that hangs past the deadline is given up with its process, once no other lookup waits in it. */
   #retireOverdue(): void {
     for (const worker of this.#workers) worker.retireIfOverdue()
   }
