@@ -314,13 +314,18 @@ describe('no speech', () => {
       'I subscribe to your newsletter and want to cancel',
       'Music lessons for my son, please',
     ],
-    ...['Translated by whom? I would like to have my birth certificate translated by the end of this week, please'],
+    ...[
+      'Altyazı siparişi vermek istiyorum',
+      'Sous-titrage de mon film, combien ça coûte ?',
+      'Translated by whom? I would like to have my birth certificate translated by the end of this week, please',
+    ],
   ])('not: %s', (text) => {
     expect(isNoSpeech(text, 5)).toBe(false)
   })
 
   test('politeness alone is speech in a short recording and none in a long one', () => {
-    expect([isNoSpeech('תודה רבה. תודה.', 4), isNoSpeech('תודה רבה. תודה.', 25)]).toEqual([false, true])
+    expect([isNoSpeech('תודה רבה. תודה רבה.', 4), isNoSpeech('תודה רבה. תודה רבה.', 25)]).toEqual([false, true])
+    expect(isNoSpeech('Okay. Yeah. Okay, thank you. Bye.', 25)).toBe(false)
   })
 
   test('phrases that can be divided in many ways cost no time', () => {

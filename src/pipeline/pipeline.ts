@@ -72,8 +72,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     ready: () => worker.ready(),
     async stop() {
       clearInterval(sweeping)
-      await models.stop()
-      await worker.stop()
+      await Promise.all([models.stop(), worker.stop()])
     },
   }
 }

@@ -105,22 +105,27 @@ export const creditBeginnings: readonly string[] = listOf(`
   ESO Translated by
   כתוביות על ידי | כתוביות ע״י | הכתוביות נעשו על ידי | תורגם על ידי | תורגם ע״י | תרגום על ידי | תרגום ע״י
   תורגם וסונכרן | תמלול על ידי | תמלול ע״י | סונכרן על ידי
-  ترجمة نانسي قنقر | ترجمه و زیرنویس | زیرنویس
+  ترجمة نانسي قنقر | ترجمه و زیرنویس | زیرنویس از
   Субтитры сделал | Субтитры создавал | Субтитры создал | Субтитры делал | Субтитры подогнал | Субтитры подготовил
   Субтитры предоставил | Субтитры и перевод | Редактор субтитров | Корректор субтитров | Субтитрувальниця
-  Субтитри
-  Untertitel von | Untertitel der | Untertitel im Auftrag | Untertitelung im Auftrag | Untertitelung des
-  Untertitelung aufgrund | Untertitelung von | Copyright WDR | SWR 20 | Sous-titres réalisés | Sous-titres par
-  Sous-titres faits | Sous-titres fait | Sous-titrage | Subtítulos realizados | Subtítulos por
-  Subtítulos creados | Subtítulos hechos | Subtítulos en español de | Subtitulado por | Legendas pela
-  Legendas por | Legendado por | Transcrição e legendas | Tradução e legendas | Sottotitoli creati
-  Sottotitoli e revisione | Sottotitoli a cura | Sottotitoli di | Ondertitels ingediend | Ondertiteld door
-  Ondertiteling | TV GELDERLAND | Napisy stworzone | Napisy wykonane | Napisy robione | Zdjęcia i napisy
-  Tłumaczenie i napisy | Tłumaczenie stworzone | Altyazı | Çeviri ve altyazı | Undertexter från | Undertexter av
-  Textning | Svensktextning | Undertekster | Teksting av | Danske tekster | Tekstet av | Titulky vytvořil
-  Titulky | Feliratok | Υπότιτλοι
-  字幕by | 字幕由 | 字幕提供 | 字幕志愿者 | 字幕制作 | 中文字幕 | 小編字幕 | 日本語字幕
-  한글자막 | 자막 제공 | 자막 by
+  Субтитри створив
+  Untertitel von Stephanie Geiges | Untertitel der Amara | Untertitel im Auftrag | Untertitelung im Auftrag
+  Untertitelung des ZDF
+  Untertitelung aufgrund | Untertitelung von ZDF | Copyright WDR | SWR 20 | Sous-titres réalisés | Sous-titres par
+  Sous-titres faits | Sous-titres fait par | Sous-titrage ST | Subtítulos realizados | Subtítulos por
+  Sous-titrage Société Radio-Canada | Sous-titrage MFP | Undertekster fra
+  Subtítulos creados | Subtítulos hechos | Subtítulos en español de | Subtitulado por | Legendas pela comunidade
+  Legendas por comunidade | Legendado por | Transcrição e legendas | Tradução e legendas | Sottotitoli creati
+  Sottotitoli e revisione | Sottotitoli a cura | Sottotitoli di Sottotitoli | Ondertitels ingediend
+  Ondertiteld door
+  Ondertiteling door | TV GELDERLAND | Napisy stworzone | Napisy wykonane | Napisy robione | Zdjęcia i napisy
+  Tłumaczenie i napisy | Tłumaczenie stworzone | Altyazı M.K. | Çeviri ve altyazı | Undertexter från
+  Undertexter av
+  Textning Stina Hedin | Svensktextning | Undertekster av | Teksting av | Danske tekster af | Tekstet av
+  Titulky vytvořil
+  Titulky přeložil | Feliratok készítette | Υπότιτλοι AUTHORWAVE
+  字幕by | 字幕由 | 字幕提供 | 字幕志愿者 | 字幕制作人 | 中文字幕志愿者 | 小編字幕 | 日本語字幕by
+  한글자막 by | 자막 제공 | 자막 by
 `)
 
 /** The same, where the word alone means nothing: with a colon. */

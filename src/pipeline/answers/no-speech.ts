@@ -4,7 +4,7 @@ import { creditBeginnings, creditLabels, inventedPhrases, politePhrases, soundNa
 const maxLetters = 30_000
 /** In words; who begins a longer sentence like a credit is speaking. */
 const maxCredit = 14
-/** In seconds: audio from this length on of which only "thank you" was heard is silent. */
+/** In seconds: audio from this length on in which only one "thank you" was heard is silent. */
 const longForPoliteness = 10
 
 /** Letters and digits alone, in lower case and without marks: how models spell the rest is chance. */
@@ -32,7 +32,9 @@ export function isNoSpeech(transcript: string, seconds: number | null): boolean 
   if (bare(text) === '') return true
   const sentences = sentencesOf(text).filter((sentence) => bare(sentence) !== '')
   if (!isInvented(text) && !sentences.every(isInvented)) return false
-  return !isMadeOf(polite, bare(text)) || (seconds !== null && seconds >= longForPoliteness)
+  if (!isMadeOf(polite, bare(text))) return true
+  const isOnePhrase = new Set(sentences.map(bare)).size === 1
+  return isOnePhrase && seconds !== null && seconds >= longForPoliteness
 }
 
 function isInvented(sentence: string): boolean {
