@@ -53,7 +53,11 @@ const stored = async (): Promise<{ call_sid: string; body: string; received_at: 
   (await database.pool.query('select call_sid, body, received_at from twilio_callbacks order by id')).rows
 const storedSids = async (): Promise<string[]> => (await stored()).map((row) => row.call_sid)
 const resultsOf = async (stage: Stage) =>
-  Object.fromEntries((await stage.metrics.callbacks.get()).values.map(({ labels, value }) => [labels.result, value]))
+  Object.fromEntries(
+    (await stage.metrics.callbacks.get()).values
+      .filter(({ value }) => value > 0)
+      .map(({ labels, value }) => [labels.result, value]),
+  )
 
 test('what comes while the database refuses is on disk, answered 204, and stored in order when it is back', async () => {
   const stage = await openStage()

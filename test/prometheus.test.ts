@@ -90,6 +90,13 @@ describe.skipIf(isSkipped)('a real Prometheus, on a running Callbox', { timeout:
     }
   })
 
+  test('the database takes no callbacks, and then the disk takes none either', async () => {
+    await fleet.breakCallbacks()
+    await untilFiring('CallboxCallbacksOnDisk', 'CallboxCallbacksSetAside', 'CallboxCallbacksRefused')
+    await fleet.mendCallbacks()
+    await eventually('none waits', async () => (await value('max(callbox_callback_spool_entries)')) === 0)
+  })
+
   test('the key is refused, and a dispatcher dies: the other one takes its slots over', async () => {
     await fleet.refuseKey()
     fleet.dispatchers[0]?.signal('SIGKILL')

@@ -2,8 +2,12 @@ import { Gauge } from 'prom-client'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallbackIntake } from './callback-intake.ts'
 
-/** What waits on this process's disk; told by API processes alone. */
-export function spoolMetrics(intake: CallbackIntake, { registry }: Metrics): void {
+/** What becomes of callbacks, and what waits on this process's disk; told by API processes alone. */
+export function spoolMetrics(intake: CallbackIntake, { registry, callbacks }: Metrics): void {
+  // So that the first one that is refused is seen as a rise.
+  for (const kind of ['call_status', 'recording_status']) {
+    for (const result of ['stored', 'spooled', 'unavailable']) callbacks.inc({ kind, result }, 0)
+  }
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,

@@ -1,11 +1,16 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
 import { openAiErrors } from '../../src/demo/openai-errors.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { sendReply } from '../../src/demo/scripted-answers.ts'
 import type { TwilioCall } from '../../src/demo/twilio-call.ts'
 import { callStatusParams, postCallback } from '../../src/demo/twilio-callbacks.ts'
 import { twilioNotFound } from '../../src/demo/twilio-stand-in.ts'
+import type { ReadinessAnswer } from '../../src/telemetry/health-answers.ts'
 import { putBusiness } from './businesses.ts'
 import type { TestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 import { account, newWords, type Stage, setStage } from './pipeline.ts'
 import { type ServiceProcess, spawnService } from './service-process.ts'
 
@@ -28,6 +33,8 @@ export class MonitoredFleet {
   readonly #database: TestDatabase
   readonly #receiver: Receiver
   readonly #stage: Stage
+  /** CALLBOX_HOME. */
+  readonly #home: string
   #producing: NodeJS.Timeout | null = null
   #produced = 0
 
@@ -35,11 +42,13 @@ export class MonitoredFleet {
     database: TestDatabase,
     receiver: Receiver,
     stage: Stage,
+    home: string,
     processes: { api: Scraped; worker: Scraped; dispatchers: Scraped[] },
   ) {
     this.#database = database
     this.#receiver = receiver
     this.#stage = stage
+    this.#home = home
     this.api = processes.api
     this.worker = processes.worker
     this.dispatchers = processes.dispatchers
@@ -61,6 +70,7 @@ export class MonitoredFleet {
       // Five failures in a row open a breaker: a delivery can be given up before.
       WEBHOOK_RETRY_SCHEDULE: '250ms,500ms,500ms',
     }
+    const home = String(stage.environment['CALLBOX_HOME'])
     const spawned = [['api'], ['worker'], ['dispatcher'], ['dispatcher']].map(async (roles) => {
       const service = spawnService(roles, database.url, settings)
       const { port } = await service.untilLogged('service.listening')
@@ -69,7 +79,7 @@ export class MonitoredFleet {
     })
     const [api, worker, ...dispatchers] = await Promise.all(spawned)
     if (api === undefined || worker === undefined) throw new Error('a process is missing')
-    return new MonitoredFleet(database, receiver, stage, { api, worker, dispatchers })
+    return new MonitoredFleet(database, receiver, stage, home, { api, worker, dispatchers })
   }
 
   /** By the job that scrapes them. */
@@ -117,17 +127,47 @@ export class MonitoredFleet {
   /** One call that fails for good, one whose recording comes late, callbacks that are forged or nobody's, a guess. */
   async breakCalls(): Promise<void> {
     const { twilio, openai } = this.#stage
-    openai.answers.queue('/audio/transcriptions', openAiErrors.badAudio)
+    // It is given up after three tries, each with a fresh download.
+    for (let asked = 0; asked < 3; asked += 1) openai.answers.queue('/audio/transcriptions', openAiErrors.badAudio)
     await this.record(1)
     const late = await this.#stage.record(newWords())
     twilio.answers.queue(late.recordingSid, twilioNotFound)
 
-    const params = callStatusParams(account, nobodysCall)
-    const url = `${publicUrl}/webhook/call_status`
-    for (const token of [account.authToken, 'not-our-token']) {
-      await postCallback(token, url, params, `http://${this.api.target}`)
-    }
+    for (const token of [account.authToken, 'not-our-token']) await this.#postCallback(token)
     await fetch(`http://${this.api.target}/admin/routes`, { headers: { authorization: 'Bearer a-guess' } })
+  }
+
+  /** The database takes no callbacks, then the API's disk takes none either; one on disk was damaged before. */
+  async breakCallbacks(): Promise<void> {
+    const spool = join(this.#home, 'spool')
+    await this.#database.pool.query('alter table twilio_callbacks rename to callbacks_away')
+    expect(await this.#postCallback(account.authToken)).toBe(204)
+    const [entry = ''] = readdirSync(spool).filter((name) => name.endsWith('.callback'))
+    const anHourAgo = `${(Date.now() - 3_600_000) * 1_000}`
+    renameSync(join(spool, entry), join(spool, entry.replace(/^\d+/, anHourAgo)))
+    writeFileSync(join(spool, 'damaged', entry), 'torn')
+    await eventually('the API has looked at its disk', async () => {
+      const { callbacks } = (await (await fetch(`http://${this.api.target}/readyz`)).json()) as ReadinessAnswer
+      return callbacks !== undefined && callbacks.damaged === 1 && callbacks.oldest_seconds > 3_000
+    })
+    renameSync(spool, `${spool}-away`)
+    writeFileSync(spool, '')
+    expect(await this.#postCallback(account.authToken)).toBe(503)
+  }
+
+  async mendCallbacks(): Promise<void> {
+    const spool = join(this.#home, 'spool')
+    rmSync(spool)
+    renameSync(`${spool}-away`, spool)
+    rmSync(join(spool, 'damaged'), { recursive: true })
+    mkdirSync(join(spool, 'damaged'))
+    await this.#database.pool.query('alter table callbacks_away rename to twilio_callbacks')
+  }
+
+  /** A callback of a call that no business has. */
+  #postCallback(token: string): Promise<number> {
+    const url = `${publicUrl}/webhook/call_status`
+    return postCallback(token, url, callStatusParams(account, nobodysCall), `http://${this.api.target}`)
   }
 
   /** The language model refuses the key from now on, and calls come. */
