@@ -87,13 +87,13 @@ export class ServiceHold {
     const waitMs = Math.max(askedMs ?? 0, ownMs)
     this.#heldUntil = Math.max(this.#heldUntil, now + waitMs)
     this.#welcomeUntil = 0
+    await this.#quietly(() => this.#knex.raw(storeHold, [this.#service, waitMs]))
     if (isNew) {
       this.#log.warn(
         { event: 'pipeline.held', wait_ms: Math.round(waitMs) },
         `the model service limits its rate: no request is sent to it for ${Math.ceil(waitMs / 1000)} s, and calls wait`,
       )
     }
-    await this.#quietly(() => this.#knex.raw(storeHold, [this.#service, waitMs]))
     return waitMs
   }
 
