@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { badParameter, badRequest, openAiErrors } from '../src/demo/openai-errors.ts'
 import type { OpenAiRequest } from '../src/demo/openai-stand-in.ts'
 import { jsonReply, type Reply } from '../src/demo/scripted-answers.ts'
+import { welcomeMs } from '../src/pipeline/service-hold.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValues } from './helpers/metric-values.ts'
@@ -278,7 +279,9 @@ describe('a rate limit', () => {
     stage.openai.answers.queue(chat, 'hang')
     const first = await stage.record(newWords())
     await eventually('the summary hangs', () => stage.openai.answers.hanging === 1)
+    const heardAt = Date.now()
     await stage.start()
+    await eventually('nothing is known of the service', () => Date.now() > heardAt + welcomeMs)
     stage.openai.answers.always(transcriptions, openAiErrors.rateLimited(4))
     const limitedAt = Date.now()
     const calls = await Promise.all(Array.from({ length: 12 }, () => stage.record(newWords())))

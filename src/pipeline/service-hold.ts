@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.ts'
 /** While nothing is known of the service, others wait this long for the first answer, in milliseconds. */
 const pioneerMs = 2_000
 /** An answer says that requests are welcome for this long, in milliseconds. */
-const welcomeMs = 5_000
+export const welcomeMs = 2_000
 /** The longest wait after rate limits without `Retry-After`, in milliseconds. */
 const maxOwnWaitMs = 60_000
 
