@@ -1,4 +1,5 @@
-import { accessSync, constants } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 
 const oneAddress =
   'expected one address that follows the primary: HAProxy with on-marked-down shutdown-sessions, a virtual IP or a ' +
@@ -43,11 +44,14 @@ export const withPlainSslMode = (url: string): string =>
     : url.replace(/([?&]sslmode=)(prefer|require|verify-ca)(?=&|#|$)/, '$1verify-full')
 
 function refuseFile(file: string): string | null {
+  if (file === 'system') return 'leave it out for the CAs that Node trusts'
   try {
-    accessSync(file, constants.R_OK)
+    const text = readFileSync(file, 'utf8')
+    if (!/-----BEGIN [A-Z ]+-----/.test(text)) return 'it is not PEM'
+    // Node ignores a CA that it cannot parse, and then trusts no certificate.
+    if (text.includes('-----BEGIN CERTIFICATE-----')) new X509Certificate(text)
     return null
   } catch (error) {
-    if (file === 'system') return 'leave it out for the CAs that Node trusts'
     return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be read'
   }
 }

@@ -189,5 +189,5 @@ const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !(co
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const said = error instanceof NoConnection ? error.message : error.message.replace(/^[\s\S]* - /, '')
-  return said.replaceAll(/\s*\n\s*/g, ' ')
+  return said.replace(/; if the root CA is installed locally.*/s, '').replaceAll(/\s*\n\s*/g, ' ')
 }
