@@ -5,8 +5,8 @@ import { HintSender } from './database/hints.ts'
 import { createKnex } from './database/knex.ts'
 import { type OpenedDatabase, openDatabase } from './database/open.ts'
 import { createPool } from './database/pool.ts'
-import { DatabaseReadiness } from './database/readiness.ts'
-import { missingMigrations } from './database/schema-version.ts'
+import { warnOfPooledDefaults } from './database/pooled-defaults.ts'
+import { DatabaseReadiness, whatIsMissing } from './database/readiness.ts'
 import { Sealer } from './database/sealing.ts'
 import { checkSecretsKey } from './database/secrets-key.ts'
 import { describeTrouble, explainUnusable, needsOperator } from './database/unusable.ts'
@@ -135,8 +135,9 @@ async function startRoles(
     else stops.push(stopPart)
   }
   const run = async (): Promise<void> => {
-    await waitForSchema(() => missingMigrations(knex), stopping, log)
+    await waitForSchema(() => whatIsMissing(knex), stopping, log)
     if (stopping.aborted) return
+    await warnOfPooledDefaults(knex, log)
     const sealer = config.secretsKey && new Sealer(config.secretsKey, config.secretsKeyPrevious)
     if (sealer) await checkSecretsKey(knex, sealer)
     const hints = new HintSender(pool, config.databaseSchema)

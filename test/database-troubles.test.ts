@@ -224,3 +224,23 @@ test('a role that runs tells on /readyz what has happened to its database, and c
   await admin.query(`alter database ${name} reset default_transaction_read_only`)
   await eventually('it is ready again', async () => (await notReady(port)).length === 0)
 })
+
+test('a role whose user may read and not write waits, and says which privilege is missing', async () => {
+  await own.pool.query(`grant usage on schema callbox, callbox_jobs to ${names.weak}`)
+  await own.pool.query(`grant select on all tables in schema callbox, callbox_jobs to ${names.weak}`)
+  const service = startProcess(['api'], urlOf({ ...weak, database: new URL(own.url).pathname }), {
+    PORT: '0',
+    ADMIN_TOKEN: 'a-token-for-this-test',
+  })
+  const { port } = await service.untilLogged('service.listening')
+  const { reason } = await service.untilLogged('service.waiting')
+  expect(reason).toContain('the user of the database lacks a privilege: it may not delete in callbox.audit')
+  expect((await notReady(Number(port)))[0]).toBe(reason)
+  await own.pool.query(
+    `grant select, insert, update, delete on all tables in schema callbox, callbox_jobs to ${names.weak}`,
+  )
+  await service.ready()
+  service.signal('SIGKILL')
+  await service.exited()
+  await own.pool.query(`drop owned by ${names.weak}`)
+})

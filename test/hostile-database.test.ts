@@ -5,6 +5,7 @@ import { defaultSchema } from '../src/database/schema.ts'
 import { startCallStage } from './helpers/call-stage.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { pgbouncerInstalled, startPgbouncer } from './helpers/pgbouncer.ts'
+import { startProcess } from './helpers/processes.ts'
 
 /** Defaults of a database that change what statements mean, or how values are written. */
 const hostile = {
@@ -83,4 +84,23 @@ test.skipIf(!pgbouncerInstalled)('so does one behind PgBouncer in transaction mo
   const bouncer = await startPgbouncer(database.url)
   onTestFinished(() => bouncer.stop())
   await servesCalls(bouncer.url)
+})
+
+test.skipIf(!pgbouncerInstalled)('defaults that a pooler keeps from being overruled are warned of', async () => {
+  const database = await createTestDatabase()
+  const name = new URL(database.url).pathname.slice(1)
+  await database.pool.query(`alter database ${name} set default_transaction_isolation = 'repeatable read'`)
+  await database.pool.query(`alter database ${name} set statement_timeout = '9s'`)
+  const bouncer = await startPgbouncer(database.url)
+  onTestFinished(() => bouncer.stop())
+  const service = startProcess(['dispatcher'], bouncer.url)
+  const warned = [
+    await service.untilLogged('database.pooled_default'),
+    await service.untilLogged('database.pooled_default'),
+  ]
+  expect(warned).toMatchObject([
+    { setting: 'default_transaction_isolation', value: 'repeatable read' },
+    { setting: 'statement_timeout', value: '9000' },
+  ])
+  await service.ready()
 })

@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { Logger } from '../telemetry/logger.ts'
 import { codeOf, NoConnection, SessionFault, sessionFaults } from './errors.ts'
 import { GuardedClient, type GuardedClientConfig } from './guarded-client.ts'
+import type { SettingsLevel } from './session-settings.ts'
 
 /** A connection that has not been used for this long is asked whether it still can write, in milliseconds. */
 const recheckMs = 5_000
@@ -63,6 +64,11 @@ export class GuardedPool extends pg.Pool {
       (error: Error) => callback(error, undefined, () => undefined),
     )
     return undefined
+  }
+
+  /** Whether the sessions have all of our settings, or those that a pooler passes on. */
+  get settingsLevel(): SettingsLevel {
+    return this.#settings.level
   }
 
   /** Whether a statement has been answered within `ms`. */

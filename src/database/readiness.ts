@@ -1,8 +1,13 @@
 import type { Knex } from 'knex'
 import { codeOf, sessionFaults } from './errors.ts'
 import { poolOf } from './knex.ts'
+import { missingPrivileges } from './privileges.ts'
 import { missingMigrations } from './schema-version.ts'
 import { describeTrouble } from './unusable.ts'
+
+/** `null` when the database has the schema of this version, and its user may work on it; else a sentence. */
+export const whatIsMissing = async (knex: Knex): Promise<string | null> =>
+  (await missingMigrations(knex)) ?? (await missingPrivileges(knex))
 
 /** How long `/readyz` waits for the database, in milliseconds. */
 const maxAnswerMs = 4_000
@@ -47,6 +52,6 @@ export class DatabaseReadiness {
 
   async #missing(): Promise<string | null> {
     await poolOf(this.#knex).probe()
-    return await missingMigrations(this.#knex)
+    return await whatIsMissing(this.#knex)
   }
 }
