@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { twilioAuthorization } from '../src/calls/twilio-api.ts'
 import { startTwilioStandIn } from '../src/demo/twilio-stand-in.ts'
 import { fetchAudio } from '../src/pipeline/audio.ts'
 import { AudioFiles } from '../src/pipeline/audio-files.ts'
@@ -18,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(home, { recursive: true, force: true }))
 
-test('only the owner can read a recording, and a broken transfer leaves nothing', async () => {
+test('only the owner can read a recording or a part of it, and both go with the call', async () => {
   const twilio = await startTwilioStandIn(account)
   const settings = {
     accountSid: account.accountSid,
@@ -26,25 +25,27 @@ test('only the owner can read a recording, and a broken transfer leaves nothing'
     apiUrl: twilio.url,
     recordingHosts: [],
   }
-  expect(twilioAuthorization(settings)).not.toBeNull()
-  const path = files.path({ businessId: '1', callSid: 'CA1' }, 'RE1')
+  const job = { businessId: '1', callSid: 'CA1' }
   const never = new AbortController().signal
+  const fetchOne = (recordingSid: string) => {
+    const source = { url: recordingUrl(twilio.url, recordingSid), durationSec: null }
+    return fetchAudio(settings, source, files.path(job, recordingSid), files.parts, never)
+  }
   twilio.answers.queue('RE1', (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })
-    response.write('a part of it', () => response.destroy())
+    response.write('a part of it', () => response.socket?.end())
   })
-  expect((await fetchAudio(settings, recordingUrl(twilio.url, 'RE1'), path, never)).ok).toBe(false)
-  expect(readdirSync(dirname(path))).toEqual([])
-
-  twilio.addRecording('RE1', Buffer.from('the whole'))
-  expect(await fetchAudio(settings, recordingUrl(twilio.url, 'RE1'), path, never)).toEqual({
-    ok: true,
-    value: { bytes: 9 },
-  })
-  expect(statSync(path).mode & 0o777).toBe(0o600)
-  expect(statSync(dirname(path)).mode & 0o777).toBe(0o700)
-  await files.remove({ businessId: '1', callSid: 'CA1' })
-  expect(readdirSync(dirname(path))).toEqual([])
+  expect((await fetchOne('RE1')).ok).toBe(false)
+  twilio.addRecording('RE2', Buffer.from('the whole'))
+  expect(await fetchOne('RE2')).toEqual({ ok: true, value: { bytes: 9 } })
+  const directory = dirname(files.path(job, 'RE1'))
+  const names = readdirSync(directory)
+  expect(names).toHaveLength(2)
+  for (const name of names) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600)
+  expect(statSync(directory).mode & 0o777).toBe(0o700)
+  await files.remove(job)
+  expect(readdirSync(directory)).toEqual([])
+  expect(files.parts.size).toBe(0)
   await twilio.close()
 })
 

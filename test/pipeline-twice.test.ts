@@ -35,6 +35,7 @@ function runOnce(job: { businessId: string; callSid: string }) {
     openai: new OpenAiService(settings, requests, metrics),
     audioFiles: new AudioFiles(config.home),
     log,
+    pause,
     metrics,
     timings: pipelineTimings,
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Ledger } from './ledger.ts'
 import { type LoopbackServer, startLoopbackServer } from './loopback-server.ts'
+import { recordingAnswer } from './recording-answer.ts'
 import { type Answer, jsonReply, ScriptedAnswers } from './scripted-answers.ts'
 import {
   callResource,
@@ -50,9 +51,7 @@ export async function startTwilioStandIn(account: TwilioAccount, port = 0): Prom
 
   const usualAnswer = ({ accountSid, resource, sid, part }: Place, query: URLSearchParams): Answer => {
     const recording = recordings.get(sid)
-    if (resource === 'Recordings' && recording && part === '.mp3') {
-      return { status: 200, headers: { 'content-type': 'audio/mpeg' }, body: recording }
-    }
+    if (resource === 'Recordings' && recording && part === '.mp3') return recordingAnswer(recording)
     const of = recordingsOf.get(sid)
     if (resource === 'Recordings' && of && part === '.json') {
       return jsonReply(200, { sid, account_sid: accountSid, call_sid: of.callSid, conference_sid: of.conferenceSid })

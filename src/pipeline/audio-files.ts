@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Knex } from 'knex'
 import type { RecordingJob } from '../calls/recording-queue.ts'
+import type { AudioParts } from './audio.ts'
 
 const suffix = '.mp3'
 /** A file this old, in milliseconds, belongs to no transfer that still runs. */
@@ -11,6 +12,8 @@ const leftOverAfterMs = 3_600_000
 /** Recordings on their way to the transcription: a file each, for as long as their call is being worked on. */
 export class AudioFiles {
   readonly #directory: string
+  /** What broken transfers left, by the path of the whole. */
+  readonly parts: AudioParts = new Map()
 
   /** @param home `CALLBOX_HOME`; the files are in `audio` below it. */
   constructor(home: string) {
@@ -39,6 +42,9 @@ export class AudioFiles {
     const prefix = `${job.businessId}.${encodeURIComponent(job.callSid)}.`
     for (const name of await readdir(this.#directory)) {
       if (name.startsWith(prefix)) await rm(join(this.#directory, name), { force: true })
+    }
+    for (const path of this.parts.keys()) {
+      if (path.startsWith(join(this.#directory, prefix))) this.parts.delete(path)
     }
   }
 

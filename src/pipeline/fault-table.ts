@@ -1,5 +1,5 @@
 import { proxyAuthenticationCode } from './long-fetch.ts'
-import type { ModelStep } from './outcome.ts'
+import type { ModelStep, RefusableStep } from './outcome.ts'
 import type { ServiceFailure } from './service-failure.ts'
 
 /**
@@ -179,8 +179,10 @@ const isAboutTheModel = (failure: Occurrence): boolean =>
 const modelSetting = (step: ModelStep): string =>
   step === 'transcript' ? 'OPENAI_TRANSCRIBE_MODEL' : 'OPENAI_SUMMARY_MODEL'
 
-export const serviceName = (step: ModelStep): string =>
-  step === 'transcript' ? 'transcription service' : 'language model'
+export function serviceName(step: RefusableStep): string {
+  if (step === 'audio') return 'source of recordings'
+  return step === 'transcript' ? 'transcription service' : 'language model'
+}
 
 export interface Judgement {
   fault: Fault

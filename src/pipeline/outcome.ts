@@ -5,6 +5,9 @@ export type StepName = (typeof stepNames)[number]
 /** The steps that ask the model service; one can be refused while the others work. */
 export type ModelStep = Extract<StepName, 'transcript' | 'summary' | 'extraction'>
 
+/** The steps that a service can refuse whatever the call. */
+export type RefusableStep = 'audio' | ModelStep
+
 /**
  * Why a step did not succeed, by what follows from it. `error` is for operators and the API: no phone number,
  * transcript, secret or URL path is in it.
@@ -26,7 +29,7 @@ export type Setback =
   | { kind: 'unreadable'; error: string }
   | { kind: 'unusable'; error: string }
   | { kind: 'hopeless'; error: string }
-  | { kind: 'refused'; step: ModelStep; error: string }
+  | { kind: 'refused'; step: RefusableStep; error: string }
   | { kind: 'held'; error: string; afterMs: number }
   | { kind: 'waiting'; afterMs: number }
   | { kind: 'interrupted' }

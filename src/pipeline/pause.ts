@@ -2,7 +2,7 @@ import { Gauge } from 'prom-client'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { serviceName } from './fault-table.ts'
-import type { ModelStep } from './outcome.ts'
+import type { RefusableStep } from './outcome.ts'
 
 /** The refusal of a step is logged at most this often, in milliseconds. */
 const logIntervalMs = 60_000
@@ -13,7 +13,7 @@ interface Refusal {
 }
 
 /**
- * Whether the model service refuses a step whatever the call (a bad key, an exhausted quota, a setting). Then no call is
+ * Whether a service refuses a step whatever the call (a bad key, an exhausted quota, a setting). Then no call is
  * at fault and none fails: the worker takes one job now and then as a probe, until that step is answered.
  */
 export class Pause {
@@ -21,9 +21,9 @@ export class Pause {
   readonly #gauge: Gauge
   readonly #changed: () => void
   /** Written by `refused` and `answered`. */
-  readonly #refusals = new Map<ModelStep, Refusal>()
+  readonly #refusals = new Map<RefusableStep, Refusal>()
   /** When the last answered request began, in epoch ms; written by `answered`, read by `answeredSince`. */
-  readonly #answeredAt = new Map<ModelStep, number>()
+  readonly #answeredAt = new Map<RefusableStep, number>()
 
   /** @param changed called when the pause begins and when it ends. */
   constructor(log: Logger, metrics: Metrics, changed: () => void) {
@@ -41,13 +41,13 @@ export class Pause {
   }
 
   /** Whether other calls were answered in this step after that time, and none is refused now. @param time epoch ms. */
-  answeredSince(step: ModelStep, time: number): boolean {
+  answeredSince(step: RefusableStep, time: number): boolean {
     const answeredAt = this.#answeredAt.get(step)
     if (answeredAt === undefined || this.#refusals.has(step)) return false
     return answeredAt > time
   }
 
-  refused(step: ModelStep, error: string): void {
+  refused(step: RefusableStep, error: string): void {
     const now = performance.now()
     const wasOn = this.on
     const refusal = this.#refusals.get(step) ?? { since: now, loggedAt: Number.NEGATIVE_INFINITY }
@@ -65,7 +65,7 @@ export class Pause {
   }
 
   /** @param startedAt when the request began (`performance.now()`): an answer to an older one proves nothing. */
-  answered(step: ModelStep, startedAt: number): void {
+  answered(step: RefusableStep, startedAt: number): void {
     this.#answeredAt.set(step, Date.now() - (performance.now() - startedAt))
     const refusal = this.#refusals.get(step)
     if (refusal === undefined || startedAt < refusal.since) return

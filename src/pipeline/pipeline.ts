@@ -56,7 +56,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const hold = new ServiceHold(settings, parts.knex, parts.log, quickRetryMs)
   const requests = new ModelRequests({ settings, pause, hold, quickRetryMs })
   const openai = new OpenAiService(settings, requests, parts.metrics)
-  const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles }, pause)
+  const worker = new RecordingWorker({ ...parts, timings, openai, audioFiles, pause })
   const models = new ModelWatch({ ...parts, settings, timings })
   await worker.start()
   models.start()

@@ -8,6 +8,7 @@ import type { AudioFiles } from './audio-files.ts'
 import { type CallInWork, insist } from './call-steps.ts'
 import type { OpenAiService } from './openai-service.ts'
 import { done, type Outcome } from './outcome.ts'
+import type { Pause } from './pause.ts'
 import { retryQuickly } from './quick-retry.ts'
 import { noteRejectedLanguage } from './rejected-language.ts'
 import type { PipelineTimings } from './timings.ts'
@@ -19,6 +20,7 @@ interface Dependencies {
   openai: OpenAiService
   audioFiles: AudioFiles
   log: Logger
+  pause: Pause
   timings: PipelineTimings
 }
 
@@ -68,15 +70,17 @@ export class RecordingWork {
 
   /** Another machine may have fetched it, and this one may have lost it in a crash. */
   async #fetch(recording: UsableRecording): Promise<Outcome<FetchedAudio>> {
-    const { knex, config, audioFiles, timings } = this.#parts
+    const { knex, config, audioFiles, pause, timings } = this.#parts
     const { recordingSid } = recording
     const bytes = this.#fetchedBytes.get(recordingSid) ?? recording.bytes
     if (bytes !== null && (await audioFiles.has(this.#job, recordingSid, bytes))) return done({ bytes })
     this.#current = recordingSid
     const path = audioFiles.path(this.#job, recordingSid)
-    const fetchOnce = () => fetchAudio(config.twilio, recording.url, path, this.#aborted)
+    const fetchOnce = () => fetchAudio(config.twilio, recording, path, audioFiles.parts, this.#aborted)
+    const startedAt = performance.now()
     const audio = await retryQuickly(fetchOnce, timings.quickRetryMs, this.#aborted)
     if (!audio.ok) return audio
+    pause.answered('audio', startedAt)
     this.#fetchedBytes.set(recordingSid, audio.value.bytes)
     await storeRecordingBytes(knex, this.#job, recordingSid, audio.value.bytes)
     this.#current = null

@@ -15,6 +15,7 @@ import { extractFacts } from './extraction.ts'
 import { awaitFinalStatus } from './final-status.ts'
 import type { OpenAiService } from './openai-service.ts'
 import { done, errorCode, type Outcome, type Setback, type StepName, setBack } from './outcome.ts'
+import type { Pause } from './pause.ts'
 import { RecordingWork } from './recording-work.ts'
 import { summarise } from './summary.ts'
 import type { PipelineTimings } from './timings.ts'
@@ -25,6 +26,7 @@ export interface RunParts {
   openai: OpenAiService
   audioFiles: AudioFiles
   log: Logger
+  pause: Pause
   metrics: Metrics
   timings: PipelineTimings
 }

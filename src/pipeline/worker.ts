@@ -49,10 +49,10 @@ export class RecordingWorker {
   readonly #aborting = new AbortController()
   #probeTimer: NodeJS.Timeout | null = null
 
-  constructor(parts: WorkerParts, pause: Pause) {
+  constructor(parts: WorkerParts) {
     this.#parts = parts
     this.#log = parts.log
-    this.#pause = pause
+    this.#pause = parts.pause
     this.#pool = bossPool(parts.databaseUrl, parts.log, 'work')
     this.#boss = openBoss(this.#pool, parts.config.databaseSchema, parts.log, 'work')
   }
