@@ -85,6 +85,85 @@ describe('a signed callback', () => {
   })
 })
 
+describe('a repeated callback', () => {
+  const rows = async (callSid: string) => (await callbacksOf(database, callSid)).length
+
+  test('is stored once, however often and by whichever process it is taken at once', async () => {
+    const other = await openIngress(database)
+    const callback = statusCallback(newCall())
+    const stored = await counted('call_status', 'stored')
+    const repeated = await counted('call_status', 'repeated')
+    const posts = Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? stage : other).post(callback))
+    for (const answer of await Promise.all(posts)) expect(answer).toEqual({ status: 204, type: null, body: '' })
+    expect(await rows(callback.params['CallSid'] ?? '')).toBe(1)
+    const both = async (result: string) =>
+      (await counted('call_status', result)) + (await counted('call_status', result, other))
+    expect([await both('stored'), await both('repeated')]).toEqual([stored + 1, repeated + 11])
+    await other.close()
+  })
+
+  test('is one whatever the order of its parameters, and whichever token signed it', async () => {
+    const callback = statusCallback(newCall())
+    await stage.post(callback)
+    await stage.post({ ...callback, params: Object.fromEntries(Object.entries(callback.params).toReversed()) })
+    await stage.post(callback, secondAuthToken)
+    expect(await rows(callback.params['CallSid'] ?? '')).toBe(1)
+  })
+
+  test('is another one if anything that is signed differs', async () => {
+    const call = newCall()
+    const callback = statusCallback(call)
+    await stage.post(callback)
+    await stage.post(statusCallback(call, 'ringing'))
+    await stage.post({ ...callback, kind: 'recording_status' })
+    await stage.post({ ...callback, query: 'business_id=10' })
+    await stage.post({ ...callback, params: { ...callback.params, SequenceNumber: '1' } })
+    expect(await rows(call.callSid)).toBe(5)
+  })
+})
+
+describe('a callback with a wrong method or path', () => {
+  const ask = async (method: string, path: string, headers: Record<string, string> = {}) => {
+    const answer = await fetch(`${stage.url}${path}`, { method, headers })
+    const body = await answer.text()
+    return { status: answer.status, allow: answer.headers.get('allow'), body }
+  }
+  const logged = () => stage.logged.map((line) => JSON.parse(line)).filter(({ event }) => event === 'callback.refused')
+
+  test.each([
+    ...['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [method, 'call_status']),
+    ['GET', 'recording_status'],
+  ])('%s of %s is answered 405, logged and counted', async (method, kind) => {
+    const [before, stored] = [await counted(kind, 'wrong_method'), await everyRow()]
+    stage.logged.length = 0
+    const answer = await ask(method, `/webhook/${kind}?CallSid=CA1`)
+    expect(answer).toMatchObject({ status: 405, allow: 'POST' })
+    if (method !== 'HEAD') expect(JSON.parse(answer.body)).toMatchObject({ status: 405, title: 'Method Not Allowed' })
+    expect(logged()).toMatchObject([
+      { kind, result: 'wrong_method', reason: expect.stringContaining(method), level: 40 },
+    ])
+    expect(await counted(kind, 'wrong_method')).toBe(before + 1)
+    expect(await everyRow()).toBe(stored)
+  })
+
+  test.each([
+    ['POST', '/webhook/call-status', {}],
+    ['POST', '/webhook/callstatus?business_id=10', {}],
+    ['GET', '/webhook/recording_statu', {}],
+    ['POST', '/webhook', {}],
+    ['POST', '/webhooks/call_status', {}],
+    ['POST', '//webhook/call_status', {}],
+    ['POST', '/webhook/call_status/more', {}],
+    ['POST', '/call_status', { 'x-twilio-signature': 'any' }],
+  ])('%s %s is answered 404, logged and counted', async (method, path, headers) => {
+    const before = await counted('unknown', 'unknown_path')
+    stage.logged.length = 0
+    expect(await ask(method, path, headers)).toMatchObject({ status: 404 })
+    expect(logged()).toMatchObject([{ kind: 'unknown', result: 'unknown_path', level: 40 }])
+    expect(await counted('unknown', 'unknown_path')).toBe(before + 1)
+  })
+})
+
 describe('a callback that is not Twilio’s', () => {
   const callback = statusCallback(newCall(), 'ringing')
   const signed = headersFor(callback)

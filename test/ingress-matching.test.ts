@@ -187,6 +187,16 @@ describe('by ?business_id= of the signed URL', () => {
   })
 })
 
+test('a repeated callback of a call that found no business is matched again', async () => {
+  const call = inbound()
+  stage.twilio.answers.queue(call.callSid, twilioNotFound)
+  await stage.post(stage.recordingCallback(call))
+  expect(await settled(database, call.callSid, 1)).toMatchObject([{ state: 'unmatched' }])
+  stage.twilio.addCall(call)
+  await stage.post(stage.recordingCallback(call))
+  await eventually('it is matched', async () => (await callbacksOf(database, call.callSid))[0]?.state === 'matched')
+})
+
 describe('by Twilio’s Call resource', () => {
   test.each([inbound, outbound])('a recording alone finds its business (%o)', async (make) => {
     const call = make()

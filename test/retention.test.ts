@@ -161,6 +161,20 @@ test('takes old callbacks that were matched, unless their call is in work', asyn
   expect(left.map((row) => row.call_sid)).toEqual(['CAbusy', 'CAnew', 'CAunmatched', 'CAwaiting'])
 })
 
+test('takes what old legs said, unless their call is in work', async () => {
+  await query(
+    `insert into callbox.call_legs (call_sid, parent_call_sid, from_address, created_at)
+     values ('CAold', null, '+972501234567', now() - interval '31 days'), ('CAnew', null, '', now() - interval '29 days'),
+            ('CAbusy', null, '', now() - interval '31 days'), ('CAbusyleg', 'CAbusy', '', now() - interval '31 days')`,
+  )
+  await query(
+    `insert into callbox.calls (business_id, call_sid, state) values (1, 'CAbusy', 'queued'), (1, 'CAold', 'open')`,
+  )
+  expect(await run()).toMatchObject({ legs: 1 })
+  const left = await query('select call_sid from callbox.call_legs order by 1')
+  expect(left.map((row) => row.call_sid)).toEqual(['CAbusy', 'CAbusyleg', 'CAnew'])
+})
+
 test('takes former signing secrets whose time is over', async () => {
   await query(
     `insert into businesses (business_id, signing_secret_sealed, previous_signing_secret_sealed, previous_secret_until)

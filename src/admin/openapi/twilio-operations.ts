@@ -32,6 +32,10 @@ const ofStatus = z.looseObject({
 
 const ofRecording = z.looseObject({
   ...any,
+  ConferenceSid: text(
+    'the conference, for a recording that names no `CallSid`: Twilio is asked for its call',
+    `CF${'0'.repeat(32)}`,
+  ),
   RecordingSid: text('the recording', `RE${'0'.repeat(32)}`),
   RecordingUrl: text(
     'where it is fetched from; it must be at `TWILIO_API_URL`',
@@ -46,7 +50,9 @@ const ofRecording = z.looseObject({
 const query = z.object({
   business_id: businessId
     .optional()
-    .describe('says outright whose call it is; else the called (inbound) or calling (outbound) number does'),
+    .describe(
+      'says outright whose call it is; if it names no business, the callback stays unmatched. Without it the numbers of the call and its legs decide',
+    ),
 })
 
 function callbackOperation(kind: CallbackKind, summary: string, form: z.ZodType): ZodOpenApiPathItemObject {
@@ -62,7 +68,7 @@ function callbackOperation(kind: CallbackKind, summary: string, form: z.ZodType)
       requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: form } } },
       responses: {
         204: { description: 'It is stored, or on disk until the database is back.' },
-        400: problem('The body cannot be read, or is no UTF-8 text.'),
+        400: problem('The body cannot be read, or is not valid UTF-8.'),
         403: problem('The signature fits neither `PUBLIC_URL` with this path and query nor any auth token.'),
         413: problem('The body is over 64 KB.'),
         503: comeAgain,
