@@ -152,6 +152,23 @@ describe('the recordings of a call', () => {
   })
 })
 
+test('a call that still goes on a minute after its first recording waits for the others', async () => {
+  const [one, two] = [newWords(), newWords()]
+  const call = await stage.record(one, { twilio_status: '', recording: { received_at: new Date(Date.now() - 61_000) } })
+  const leg = {
+    ...{ callSid: call.callSid, recordingSid: call.recordingSid, direction: 'inbound' },
+    ...{ from: '+972501234567', to: '+97237654321', startedAt: new Date('2025-12-10T14:23:19Z'), durationSec: 26 },
+  }
+  stage.twilio.addCall({ ...leg, status: 'in-progress' })
+  const asked = () => stage.twilio.requests.filter(({ sid }) => sid === call.callSid).length
+  await eventually('Twilio is asked again', () => asked() >= 2)
+  expect((await callOf(database, call)).state).toBe('processing')
+  const words = joined(one, two)
+  await stage.addRecording(call, two, second(60))
+  await database.pool.query(`update callbox.calls set twilio_status = 'completed' where call_sid = $1`, [call.callSid])
+  expect(await reaches(database, call, 'completed')).toMatchObject({ transcript: words.transcript })
+})
+
 describe('a recording that comes after completion', () => {
   test('is kept, and reprocess includes it; no second event is sent', async () => {
     const [one, two] = [newWords(), newWords()]

@@ -14,7 +14,7 @@ const query = async (sql: string, values: unknown[] = []) => (await database.poo
 beforeEach(async () => {
   await emptyTables(
     database,
-    'webhook_outbox, webhook_attempts, routes, calls, call_steps, call_details, twilio_callbacks, businesses',
+    'webhook_outbox, webhook_attempts, routes, calls, call_recordings, call_steps, call_details, twilio_callbacks, businesses',
   )
 })
 
@@ -118,6 +118,11 @@ test('takes what was said in calls and what their steps left, and leaves the cal
        values (1, $1, 'transcript', now() - interval '98 days', '{"text":"said"}')`,
       [callSid],
     )
+    await query(
+      `insert into call_recordings (business_id, call_sid, recording_sid, state, transcript, transcribed_at)
+       values (1, $1, 'RE1', 'transcribed', 'said', now() - interval '98 days')`,
+      [callSid],
+    )
   }
   await call('CAold', 'completed', '31 days')
   await call('CAnew', 'completed', '29 days')
@@ -126,7 +131,11 @@ test('takes what was said in calls and what their steps left, and leaves the cal
   await call('CAbusy', 'processing', '31 days')
   await query(`update calls set failed_at = now() - interval '31 days' where call_sid = 'CAbusy'`)
   await query(`update calls set transcript = null, summary = null, city = null where state <> 'completed'`)
-  expect(await run()).toMatchObject({ transcripts: 1, step_results: 2 })
+  expect(await run()).toMatchObject({ transcripts: 1, step_results: 2, recording_texts: 2 })
+  expect(await query('select call_sid from call_recordings where transcript is null order by 1')).toEqual([
+    { call_sid: 'CAold' },
+    { call_sid: 'CAoldfailed' },
+  ])
   expect(
     await query('select call_sid, transcript, summary from calls where state = $1 order by 1', ['completed']),
   ).toEqual([

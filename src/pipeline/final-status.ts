@@ -10,6 +10,10 @@ import { done, type Outcome, setBack } from './outcome.ts'
 
 /** How long a call waits for its final status callback after its recording was stored, in milliseconds. */
 const maxWaitMs = 60_000
+/** Twilio ends a call after 24 hours at the latest (its documentation, "Call Resource", TimeLimit). */
+const maxCallMs = 25 * 3_600_000
+/** Polls between two questions whether a call still goes on. */
+const pollsOfLiveCall = 15
 
 interface Known {
   direction: Direction | null
@@ -43,6 +47,10 @@ export async function awaitFinalStatus(
     if (directionOf(answer.value.direction) === null)
       return noDirection('Twilio gives it one that Callbox does not know')
     await record(knex, job, [{ ...answer.value, sid: job.callSid }])
+    // It was recorded before it ended, at a hold for example: more recordings may follow.
+    const status = answer.value.status ?? ''
+    const isLive = status !== '' && !isFinalStatus(status)
+    if (isLive && known.waited_ms < maxCallMs) return setBack({ kind: 'waiting', afterMs: pollMs * pollsOfLiveCall })
   } else if (known.direction === null) {
     return answer.found === null ? unanswered(answer.why, signal) : noDirection('Twilio knows no such call')
   }
