@@ -73,12 +73,15 @@ describe('a call that came in', () => {
     )
   })
 
-  test.each(['client:visitor', 'Anonymous', '+266696687', ''])('from %s has no phone number', (from) => {
-    expect(read(['inbound', from, ten])).toMatchObject(is('inbound', '10', '', ten))
-    expect(read(['inbound', from, ten], [['outbound-dial', ten, 'client:bob']])).toMatchObject(
-      is('inbound', '10', '', ten),
-    )
-  })
+  test.each(['client:visitor', 'Anonymous', '+266696687', '+99912345678', '+1234567', ''])(
+    'from %s has no phone number',
+    (from) => {
+      expect(read(['inbound', from, ten])).toMatchObject(is('inbound', '10', '', ten))
+      expect(read(['inbound', from, ten], [['outbound-dial', ten, 'client:bob']])).toMatchObject(
+        is('inbound', '10', '', ten),
+      )
+    },
+  )
 
   test('and shows a number of another business is nobody’s, unless it is known otherwise', () => {
     const legs: Row[] = [['outbound-dial', eleven, customer]]
@@ -175,6 +178,14 @@ describe('a call that went out', () => {
   test('to an agent alone has no customer', () => {
     expect(read(['outbound-api', ten, 'client:agent'])).toMatchObject(is('outbound', '10', ten, ''))
   })
+})
+
+test('a number that a business registered is its number, whatever the numbering plan says', () => {
+  const number = '+99912345678'
+  const root = { ...leg(['inbound', customer, number], 'CA', null), legsKnown: true }
+  expect(readCall({ root, legs: [] }, new Map([[number, '12']]), null)).toMatchObject(
+    is('inbound', '12', customer, number),
+  )
 })
 
 test('of a call of which only a leg is known, nothing is', () => {

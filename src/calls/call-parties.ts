@@ -1,6 +1,6 @@
 import type { Direction } from './call-facts.ts'
 import type { Family, Leg } from './call-legs.ts'
-import { type Party, partyOf } from './phone-number.ts'
+import { isDialable, type Party, partyOf } from './phone-number.ts'
 
 /** Who talked to whom: the customer is `from` of an inbound call and `to` of an outbound one; `''`: no phone number. */
 export interface Parties {
@@ -51,9 +51,15 @@ export function readCall(family: Family, owners: ReadonlyMap<string, string>, na
     .map(withParties)
     .filter((leg) => leg.fromParty.kind === 'number')
   const ownerOf = (number: string): string | null => owners.get(number) ?? null
-  return root.direction === 'inbound'
-    ? readInbound(call, outgoing, ownerOf, named)
-    : readOutbound(call, outgoing, ownerOf, named)
+  const reading =
+    root.direction === 'inbound'
+      ? readInbound(call, outgoing, ownerOf, named)
+      : readOutbound(call, outgoing, ownerOf, named)
+  if (reading.is !== 'known') return reading
+  // A made-up caller id is no phone number; a number that a business registered is one, whatever the plan says.
+  const real = (number: string): string => (owners.has(number) || isDialable(number) ? number : '')
+  const { direction, from, to } = reading.parties
+  return { ...reading, parties: { direction, from: real(from), to: real(to) } }
 }
 
 type OwnerOf = (number: string) => string | null

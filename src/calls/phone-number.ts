@@ -56,7 +56,10 @@ function numberIn(user: string): string | 'anonymous' {
   const [, plus, digits = ''] = written.match(/^(\+|00)?([1-9]\d{6,14})$/) ?? []
   if (anonymousDigits.has(digits)) return 'anonymous'
   if (digits === '') return ''
-  const parsed = parsePhoneNumberFromString(`+${digits}`)
-  const fits = plus === undefined && digits.length < 11 ? parsed?.isValid() : parsed?.isPossible()
-  return fits ? `+${digits}` : ''
+  const number = `+${digits}`
+  if (plus === undefined && digits.length < 11) return parsePhoneNumberFromString(number)?.isValid() ? number : ''
+  return plus === undefined && !isDialable(number) ? '' : number
 }
+
+/** Whether an E.164 number has a country code, and a length that its country has. */
+export const isDialable = (number: string): boolean => parsePhoneNumberFromString(number)?.isPossible() === true
