@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from '../src/database/embedded.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { defaultSchema } from '../src/database/schema.ts'
@@ -12,6 +12,9 @@ import { eventually } from './helpers/eventually.ts'
 import { startTcpProxy } from './helpers/tcp-proxy.ts'
 
 const password = 'test-password'
+
+// Two servers and three roles are started for each test.
+vi.setConfig({ testTimeout: 240_000 })
 
 async function run(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(url)
