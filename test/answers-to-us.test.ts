@@ -341,6 +341,10 @@ describe('a loop', () => {
     ['a word', 'כן '.repeat(300)],
     ['after speech', `Hello, this is Dana from the bank, I call about the flat. ${'Thank you. '.repeat(60)}`],
     ['before speech', `${'so, '.repeat(100)} and that is what I wanted to say about all of it`],
+    [
+      'in a long conversation',
+      `${Array.from({ length: 500 }, (_, at) => `word${at}`).join(' ')} ${'Thank you. '.repeat(60)}`,
+    ],
     ['without blanks', 'ありがとう'.repeat(60)],
     ['of letters', `Hello ${'a'.repeat(500)}`],
     ['of two sentences in turn', 'Is it there? It is not there. '.repeat(30)],
