@@ -1,21 +1,18 @@
 import type { Knex } from 'knex'
-import { isDatabaseAway } from '../database/away.ts'
 import { codeOf } from '../database/errors.ts'
-import { NotInTime, within } from '../lib/within.ts'
+import { within } from '../lib/within.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { CallbackKind } from './callback.ts'
 import { CallbackSpool, type SpooledCallback } from './callback-spool.ts'
-import { canStore, storeCallback } from './callback-store.ts'
+import { storeCallback } from './callback-store.ts'
+import { isUnstorable, SpoolReplay, storeDeadlineMs } from './spool-replay.ts'
 
-/** How long the database and the disk may take, in milliseconds: Twilio waits 15 s for the answer, both together. */
-const storeDeadlineMs = 5_000
+/** How long the disk may take, in milliseconds. Twilio waits 15 s, for it and the database. */
 const spoolDeadlineMs = 5_000
 /** How long the database is left alone after it failed, in milliseconds. */
 const retryMs = 500
 /** How often files of other processes are looked for, in milliseconds. */
 const refreshMs = 10_000
-/** An entry that failed this often while the database could store others is set aside. */
-const maxFailures = 3
 
 /** `repeated`: it was stored before. */
 export type Taken = 'stored' | 'repeated' | 'spooled'
@@ -49,11 +46,9 @@ export class CallbackIntake {
   readonly #knex: Knex
   readonly #log: Logger
   readonly #spool: CallbackSpool
-  readonly #failures = new Map<string, number>()
-  /** Entries that the database has and that could not be removed. */
-  readonly #storedAlready = new Set<string>()
+  readonly #replay: SpoolReplay
   #onStored: () => void = () => undefined
-  /** Until then the database is not asked, by `performance.now()`. Written by #databaseFailed and #replay. */
+  /** Until then the database is not asked, by `performance.now()`. Written by #databaseFailed and when the replay has stored. */
   #awayUntilMs = Number.NEGATIVE_INFINITY
   #unusable: string | null = null
   /** Whether the log has said that callbacks are kept on disk. */
@@ -61,7 +56,6 @@ export class CallbackIntake {
   #replaying: Promise<void> | null = null
   #isPrepared = false
   #refreshedMs = Number.NEGATIVE_INFINITY
-  #replayHasFailed = false
   #stopping = false
   /** Whether the replay rests because nothing waits, and not because the database is away. */
   #isIdle = false
@@ -71,6 +65,13 @@ export class CallbackIntake {
     this.#knex = knex
     this.#log = log
     this.#spool = new CallbackSpool(home)
+    this.#replay = new SpoolReplay(this.#spool, knex, log, {
+      stored: () => {
+        this.#awayUntilMs = Number.NEGATIVE_INFINITY
+        this.#onStored()
+      },
+      away: (error) => this.#databaseFailed(error),
+    })
   }
 
   /** Begins to replay. A spool that cannot be used is logged: callbacks are then refused while the database is away. */
@@ -126,7 +127,7 @@ export class CallbackIntake {
   }
 
   async #storeNow({ kind, query, body }: SpooledCallback): Promise<Taken> {
-    const result = await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body))
+    const result = await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, { kind, query, body }))
     this.#onStored()
     return result
   }
@@ -171,22 +172,15 @@ export class CallbackIntake {
     return promise.finally(() => clearTimeout(timer))
   }
 
-  /** One round over all that waits, the oldest first, until the database fails. @returns how many were stored. */
+  /** One round over all that waits. @returns how many were stored. */
   async #replayOnce(): Promise<number> {
-    let replayed = 0
-    try {
-      await this.#refresh()
-      for (const name of this.#spool.names()) {
-        const outcome = this.#stopping ? 'away' : await this.#replay(name)
-        if (outcome === 'away') break
-        if (outcome === 'stored') replayed += 1
-      }
-    } catch (error) {
-      this.#replayFailed(error)
-    }
+    const replayed = await this.#replay.run(
+      () => this.#refresh(),
+      () => this.#stopping,
+    )
     if (replayed > 0)
       this.#log.info({ event: 'spool.replayed', replayed }, `${replayed} callbacks from disk are stored`)
-    if (this.#spool.waiting === 0) this.#isAnnounced = this.#replayHasFailed = false
+    if (this.#spool.waiting === 0) this.#isAnnounced = false
     return replayed
   }
 
@@ -194,67 +188,6 @@ export class CallbackIntake {
     if (performance.now() - this.#refreshedMs < refreshMs) return
     await this.#spool.refresh()
     this.#refreshedMs = performance.now()
-  }
-
-  async #replay(name: string): Promise<'stored' | 'gone' | 'failed' | 'away'> {
-    if (this.#storedAlready.has(name)) return await this.#remove(name)
-    const callback = await this.#spool.read(name).catch((error: unknown) => this.#setAside(name, error))
-    if (callback === null) return 'gone'
-    try {
-      const { kind, query, body, receivedAt } = callback
-      await within(storeDeadlineMs, 'the database', storeCallback(this.#knex, kind, query, body, receivedAt))
-    } catch (error) {
-      if (isUnstorable(error)) {
-        await this.#setAside(name, error)
-        return 'gone'
-      }
-      if (error instanceof NotInTime || isDatabaseAway(error) || !(await canStore(this.#knex))) {
-        this.#databaseFailed(error)
-        return 'away'
-      }
-      await this.#countFailure(name, error)
-      return 'failed'
-    }
-    this.#awayUntilMs = Number.NEGATIVE_INFINITY
-    this.#failures.delete(name)
-    this.#storedAlready.add(name)
-    this.#onStored()
-    await this.#remove(name)
-    return 'stored'
-  }
-
-  /** A disk that has become read-only holds up no other entry. */
-  async #remove(name: string): Promise<'gone' | 'failed'> {
-    try {
-      await this.#spool.remove(name)
-      this.#storedAlready.delete(name)
-      return 'gone'
-    } catch (error) {
-      this.#replayFailed(error)
-      return 'failed'
-    }
-  }
-
-  #replayFailed(err: unknown): void {
-    const level = this.#replayHasFailed ? 'debug' : 'error'
-    this.#log[level]({ event: 'spool.replay_failed', err }, 'callbacks on disk cannot be replayed; they are kept')
-    this.#replayHasFailed = true
-  }
-
-  async #countFailure(name: string, error: unknown): Promise<void> {
-    const failures = (this.#failures.get(name) ?? 0) + 1
-    this.#failures.set(name, failures)
-    if (failures >= maxFailures) await this.#setAside(name, error)
-  }
-
-  async #setAside(name: string, err: unknown): Promise<null> {
-    this.#failures.delete(name)
-    await this.#spool.setAside(name)
-    this.#log.error(
-      { event: 'spool.set_aside', entry: name, err },
-      'a callback on disk cannot be stored; it is set aside',
-    )
-    return null
   }
 
   #databaseFailed(err: unknown): void {
@@ -273,6 +206,3 @@ export class CallbackIntake {
     this.#unusable = codeOf(err) || (err instanceof Error ? err.message : String(err))
   }
 }
-
-/** SQLSTATE classes 22, 23 and 54: the same content is refused every time. */
-const isUnstorable = (error: unknown): boolean => /^(22|23|54)...$/.test(codeOf(error))

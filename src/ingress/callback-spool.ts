@@ -98,8 +98,10 @@ export class CallbackSpool {
     await this.refresh()
   }
 
-  /** Whether an entry could be written. @throws Error of Node, such as ENOSPC. */
+  /** Whether an entry could be written. @throws SpoolFull; Error of Node, such as ENOSPC. */
   async tryOut(): Promise<void> {
+    await mkdir(this.#damagedDirectory, { recursive: true, mode: 0o700 })
+    this.#refuseIfFull(0)
     const path = join(this.directory, `${randomBytes(4).toString('hex')}.tmp`)
     try {
       await writeSynced(path, Buffer.alloc(4_096))
@@ -121,7 +123,7 @@ export class CallbackSpool {
       )
       if (size !== null) this.#remember(name, size)
     }
-    this.#damaged = (await readdir(this.#damagedDirectory)).length
+    this.#damaged = (await readdir(this.#damagedDirectory).catch(() => [])).length
   }
 
   /** A name for a callback that comes now: names sort in the order in which they were given out. */
@@ -138,11 +140,7 @@ export class CallbackSpool {
   async append(name: string, callback: SpooledCallback): Promise<void> {
     const content = JSON.stringify(callback)
     const bytes = Buffer.from(`${header}${checksumOf(content)}\n${content}`)
-    if (this.#entries.size >= maxEntries || this.#bytes + bytes.length > maxBytes) {
-      throw new SpoolFull(
-        `${this.#entries.size} callbacks wait on disk; expected at most ${maxEntries} and ${maxBytes} bytes`,
-      )
-    }
+    this.#refuseIfFull(bytes.length)
     this.#remember(name, bytes.length)
     this.#writing.add(name)
     const unfinished = join(this.directory, `${name}.tmp`)
@@ -191,6 +189,12 @@ export class CallbackSpool {
     })
     this.#forget(name)
     this.#damaged += 1
+  }
+
+  #refuseIfFull(bytes: number): void {
+    if (this.#entries.size < maxEntries && this.#bytes + bytes <= maxBytes) return
+    const limits = `expected at most ${maxEntries} and ${maxBytes} bytes`
+    throw new SpoolFull(`${this.#entries.size} callbacks wait on disk; ${limits}`)
   }
 
   #remember(name: string, size: number): void {

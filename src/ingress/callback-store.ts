@@ -21,44 +21,59 @@ export interface StoredCallback extends CallbackKey {
 /** How long storing may take, in milliseconds: Twilio waits 15 s for the whole answer. */
 const storeDeadlineMs = 8_000
 
+/** A signed callback as it came. */
+export interface SignedCallback {
+  kind: CallbackKind
+  query: string
+  body: string
+  /** If not now. */
+  receivedAt?: Date
+}
+
 /**
  * Stores a callback as it came, unless it is there already: Twilio repeats what it believes unanswered, and two callbacks
  * of which the signed content is the same say the same. A repeated one that found no business is matched again.
- *
- * @param receivedAt when it came, if not now.
  */
-export async function storeCallback(
-  knex: Knex,
-  kind: CallbackKind,
-  query: string,
-  body: string,
-  receivedAt?: Date,
-): Promise<'stored' | 'repeated'> {
-  const callback = parseCallback(body)
-  const urlBusinessId = businessIdOfUrl(query)
+export async function storeCallback(knex: Knex, callback: SignedCallback): Promise<'stored' | 'repeated'> {
+  return (await storeCallbacks(knex, [callback])) > 0 ? 'stored' : 'repeated'
+}
+
+/** Stores callbacks in their order, all of them or none. @returns how many were not there. */
+export async function storeCallbacks(knex: Knex, callbacks: readonly SignedCallback[]): Promise<number> {
+  const rows = callbacks.map(rowOf)
   const inserted = await knex('callbox.twilio_callbacks')
-    .insert({
-      kind,
-      call_sid: callback.CallSid,
-      parent_call_sid: callback.ParentCallSid || null,
-      url_business_id: urlBusinessId === 'invalid' ? null : urlBusinessId,
-      from_number: numberOrText(callback.From),
-      to_number: numberOrText(callback.To),
-      query,
-      body,
-      ...(receivedAt && { received_at: receivedAt }),
-      fingerprint: fingerprintOf(kind, query, body),
-    })
+    .insert(rows)
     .onConflict('fingerprint')
     .ignore()
     .returning('id')
     .timeout(storeDeadlineMs)
-  if (inserted.length > 0) return 'stored'
+  if (inserted.length === rows.length) return inserted.length
   await knex('callbox.twilio_callbacks')
-    .where({ fingerprint: fingerprintOf(kind, query, body), state: 'unmatched' })
+    .whereIn(
+      'fingerprint',
+      rows.map(({ fingerprint }) => fingerprint),
+    )
+    .where({ state: 'unmatched' })
     .update({ state: 'new', match_at: knex.raw('clock_timestamp()'), tries: 0 })
     .timeout(storeDeadlineMs)
-  return 'repeated'
+  return inserted.length
+}
+
+function rowOf({ kind, query, body, receivedAt }: SignedCallback) {
+  const callback = parseCallback(body)
+  const urlBusinessId = businessIdOfUrl(query)
+  return {
+    kind,
+    call_sid: callback.CallSid,
+    parent_call_sid: callback.ParentCallSid || null,
+    url_business_id: urlBusinessId === 'invalid' ? null : urlBusinessId,
+    from_number: numberOrText(callback.From),
+    to_number: numberOrText(callback.To),
+    query,
+    body,
+    ...(receivedAt && { received_at: receivedAt }),
+    fingerprint: fingerprintOf(kind, query, body),
+  }
 }
 
 /** Whether a callback could be stored now; none is. */
@@ -66,7 +81,7 @@ export async function canStore(knex: Knex): Promise<boolean> {
   const rollBack = new Error('only tried')
   const error = await knex
     .transaction(async (trx) => {
-      await storeCallback(trx, 'call_status', '', 'CallSid=tried')
+      await storeCallback(trx, { kind: 'call_status', query: '', body: 'CallSid=tried' })
       throw rollBack
     })
     .catch((caught: unknown) => caught)
