@@ -86,6 +86,21 @@ describe('thoughts are never delivered', () => {
     ['that are empty', `<think></think>${answer}`],
     ['closed in themselves', `<think/>${answer}`],
     ['with JSON', `<think>{"city":"draft"}</think>${answer}`],
+    ['in braces', `{think}hm{/think}${answer}`],
+    ['called cot', `<cot>hm</cot>${answer}`],
+    ['called deep_thinking_step', `<deep_thinking_step>hm</deep_thinking_step>${answer}`],
+    ['of Gemma', `<|channel>thought\nhm<channel|>${answer}`],
+    ['of Gemma, in reserved tokens', `<unused94>thought\nhm<unused95>${answer}`],
+    ['of Command A', `<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>${answer}<|END_RESPONSE|>`],
+    ['of GLM', `<think>hm</think>\n<|begin_of_box|>${answer}<|end_of_box|>`],
+    ['of EXAONE', `<thought>hm</thought>\n[|assistant|]${answer}`],
+    ['of Granite', `Here is my thought process:\nhm\n\nHere is my response:\n${answer}`],
+    ['under a heading', `**Thinking:** hm\n\n**Answer:**\n${answer}`],
+    ['of Ollama', `Thinking...\nhm\n...done thinking.\n\n${answer}`],
+    ['folded up', `<details type="reasoning" done="true"><summary>Thought for 3 s</summary>hm</details>\n${answer}`],
+    ['called a plan', `<plan>hm</plan>${answer}`],
+    ['in a tag of any name', `<my_notes for="me">hm</my_notes>\n<draft>hm</draft>\n${answer}`],
+    ['before an answer tag', `Let me see.\n<answer>${answer}</answer>`],
   ])('%s', (_name, text) => {
     expect(readSummaryAnswer(text)).toBe(answer)
   })
@@ -102,6 +117,8 @@ describe('thoughts are never delivered', () => {
 describe('a summary', () => {
   test.each([
     ['as it should be', ` ${answer}\n`, ` ${answer}\n`],
+    ['in HTML', '<p>A flat</p><p>in Haifa</p>', '<p>A flat</p><p>in Haifa</p>'],
+    ['with headings of its own', '### Reason\nRent\n### Response: none\n', '### Reason\nRent\n### Response: none\n'],
     ['that speaks of thinking', '### I think <b>so</b>, 3 < thoughts\n', '### I think <b>so</b>, 3 < thoughts\n'],
     ['in a fence', `\`\`\`markdown\n${answer}\n\`\`\``, answer],
     ['in an answer tag', `<think>a</think><answer>\n${answer}</answer>`, `\n${answer}`],
@@ -137,6 +154,9 @@ describe('facts', () => {
     ['wrapped twice, beside other keys', JSON.stringify({ id: 1, result: { data: [facts] } })],
     ['as JSON in a string', JSON.stringify(json)],
     ['indented, with more keys', JSON.stringify({ reason: 'it says so', ...facts }, null, 2)],
+    ['with a comma too many', '{"city": "Haifa", "service_category": "rent",}'],
+    ['as Python prints them', "{'city': 'Haifa', 'service_category': 'rent', 'rooms': None}"],
+    ['with keys spelled otherwise', '{"City": "Haifa", "serviceCategory": "rent"}'],
     ['in letters of another case', JSON.stringify({ ...facts, service_category: ' Rent' })],
   ])('%s are read', (_name, text) => {
     expect(readFactsAnswer(text, ['sale', 'rent'])).toEqual(facts)
@@ -147,7 +167,13 @@ describe('facts', () => {
     expect(readFactsAnswer(`So: ${JSON.stringify(odd)} }`, [])).toEqual(odd)
   })
 
-  test.each(['{}', '{"city":null}', '{"city":"","service_category":""}'])('%s says that nothing is known', (text) => {
+  test.each([
+    '{}',
+    '{"city":null}',
+    '{"city":"","service_category":""}',
+    '{"city":"Unknown","service_category":"N/A"}',
+    '{"city":"not mentioned","service_category":"none"}',
+  ])('%s says that nothing is known', (text) => {
     expect(readFactsAnswer(text, ['rent'])).toEqual({ city: '', service_category: '' })
   })
 

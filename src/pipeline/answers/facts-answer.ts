@@ -20,20 +20,42 @@ const answeredFacts = z.object({ city: z.string().nullish(), service_category: z
 export function readFactsAnswer(text: string, categories: readonly string[]): ExtractedFacts {
   // A model that has used no end tag may still have ended with the answer: what fits the form is no thought.
   const answer = isUnfinishedThought(text) ? (lastJsonObject(text) ?? '') : withoutThoughts(text)
-  for (const object of jsonObjectsIn(answer)) {
+  for (const found of jsonObjectsIn(answer)) {
+    const object = withKnownKeys(found)
     const isAbout = 'city' in object || 'service_category' in object || Object.keys(object).length === 0
     const facts = isAbout ? answeredFacts.safeParse(object) : null
     if (!facts?.success) continue
     const category = knownCategory(facts.data.service_category ?? '', categories)
     if (category === null) continue
-    return { city: storableText(facts.data.city ?? ''), service_category: storableText(category) }
+    const city = facts.data.city ?? ''
+    return { city: isNotKnown(city) ? '' : storableText(city), service_category: storableText(category) }
   }
   throw new UnusableAnswer('gave no answer of the form that was asked for')
 }
+
+/** A server that is not held to the schema may spell its keys `City` or `serviceCategory`. */
+function withKnownKeys(object: Record<string, unknown>): Record<string, unknown> {
+  const known = new Map(Object.keys(answeredFacts.shape).map((key) => [plainKey(key), key]))
+  return Object.fromEntries(
+    Object.entries(object).map(([key, value]) => [
+      key in answeredFacts.shape ? key : (known.get(plainKey(key)) ?? key),
+      value,
+    ]),
+  )
+}
+
+const plainKey = (key: string): string => key.toLowerCase().replace(/[^a-z]/g, '')
+
+/** How models write that the call does not say. */
+const isNotKnown = (text: string): boolean =>
+  /^\W*(?:n\W?a|none|null|unknown|undefined|not (?:mentioned|specified|provided|stated|known|given|available|applicable))\W*$/i.test(
+    text,
+  )
 
 /** `null`: it is not one of the business's; letter case and blanks at its ends do not count. */
 function knownCategory(answered: string, categories: readonly string[]): string | null {
   if (answered.trim() === '' || categories.length === 0) return answered
   const plain = (text: string): string => text.trim().normalize('NFC').toLowerCase()
-  return categories.find((one) => one === answered) ?? categories.find((one) => plain(one) === plain(answered)) ?? null
+  const named = categories.find((one) => one === answered) ?? categories.find((one) => plain(one) === plain(answered))
+  return named ?? (isNotKnown(answered) ? '' : null)
 }

@@ -14,7 +14,7 @@ export function* jsonObjectsIn(text: string): Generator<Record<string, unknown>>
     yield* objectsIn(whole, 0)
     return
   }
-  const found = objectTextsIn(text).map((json) => JSON.parse(json) as unknown)
+  const found = objectTextsIn(text).map(parseLoosely)
   for (const value of found.reverse()) yield* objectsIn(value, 0)
 }
 
@@ -37,6 +37,20 @@ function* objectsIn(value: unknown, depth: number): Generator<Record<string, unk
   }
 }
 
+const looseParts = /"(?:[^"\\]|\\.)*"|'((?:[^'\\]|\\.)*)'|\b(None)\b|,(?=\s*[}\]])/g
+
+/** JSON, also with a comma after the last item, or as Python prints it. */
+function parseLoosely(text: string): unknown {
+  const strict = parseJson(text)
+  if (strict !== undefined) return strict
+  const mended = text.replace(looseParts, (part: string, quoted: string | undefined, none: string | undefined) => {
+    if (quoted !== undefined) return JSON.stringify(quoted.replace(/\\(.)/gs, '$1'))
+    if (none !== undefined) return 'null'
+    return part === ',' ? '' : part
+  })
+  return mended === text ? undefined : parseJson(mended)
+}
+
 /** The outermost objects, in their order. */
 function objectTextsIn(text: string): string[] {
   const found: string[] = []
@@ -44,7 +58,7 @@ function objectTextsIn(text: string): string[] {
   for (let starts = 0; start >= 0 && starts < maxStarts; starts++) {
     const end = endOfObject(text, start)
     const json = end < 0 ? '' : text.slice(start, end)
-    const isJson = end >= 0 && parseJson(json) !== undefined
+    const isJson = end >= 0 && parseLoosely(json) !== undefined
     if (isJson) found.push(json)
     start = text.indexOf('{', isJson ? end : start + 1)
   }

@@ -1,10 +1,11 @@
 /*
  * Models that reason write their thoughts in front of the answer, between tags that differ from one to the next:
- * <think>, <thinking>, <reasoning>, [THINK], ◁think▷, <|begin_of_thought|>, and channels (gpt-oss).
+ * <think>, <thinking>, <reasoning>, [THINK], {think}, ◁think▷, <|begin_of_thought|>, and channels (gpt-oss, Gemma).
  */
 
+/** A tag's name: one of these words alone, or with anything around it if the word means nothing else. */
 const name =
-  '(?:[a-z]+:)?(?:ant)?(?:think(?:ing)?|thoughts?|reason(?:ing)?(?:_content|_process)?|reflect(?:ion)?|scratchpad|analysis|inner_?(?:monologue|thoughts?)|chain_of_thought|deliberation)'
+  '(?:[\\w:.-]*(?:think|thought|reasoning|reflection|monologue|rationale|scratchpad|deliberation|brainstorm|chain_of_thought)[\\w:.-]*|(?:[a-z]+:)?(?:reason|reflect|analysis|cot|plan(?:ning)?|internal))'
 const tag = new RegExp(
   [
     // Also with attributes, escaped, closed in itself, or alone on its line without its closing bracket.
@@ -13,11 +14,20 @@ const tag = new RegExp(
     `◁\\s*(?<end3>/?)\\s*${name}\\s*▷`,
     '\\[\\s*(?<end4>/?)\\s*(?:think(?:ing)?|reasoning)\\s*\\]',
     '<\\|\\s*(?:(?<end5>/|end_(?:of_)?)|begin_(?:of_)?|start_)?(?:think(?:ing)?|thoughts?|reasoning)\\s*\\|>',
-    // A whole block in a fence.
+    '\\{\\s*(?<end6>/?)\\s*(?:think(?:ing)?|thoughts?|reasoning)\\s*\\}',
+    // Gemma's channels and its reserved tokens, of which the end has no name.
+    `<\\|channel>[ \\t]*${name}|<unused\\d+>[ \\t]*${name}|(?<end7><channel\\|>|<unused\\d+>)`,
+    // A whole block in a fence, or one that is folded up (Open WebUI).
     `^(?<fence>\`\`\`)[ \\t]*${name}[ \\t]*$(?:[^\`]|\`(?!\`\`))*\`\`\``,
+    `(?<folded><details\\b[^<>]*\\breasoning\\b[^<>]*>)(?:(?!</details>)[\\s\\S])*</details>`,
   ].join('|'),
   'gimu',
 )
+/** Thoughts under a heading, until another heading begins the answer (Granite). */
+const underHeading =
+  /(?<![\s\S])\s*(?:here(?:'s| is) my (?:thought|thinking) process|[#*_ ]*(?:thinking|thoughts?|thought process|reasoning|chain of thought))[*_ ]*(?::|\n)[\s\S]*?(?:here(?:'s| is) my (?:response|answer)|^[#*_ ]*(?:final )?(?:answer|response|output)[*_ ]*):[*_ ]*(?=[\s\S]*\S)/im
+/** What Ollama writes. */
+const announced = /^\s*thinking\.\.\.\s*\n[\s\S]*?\.\.\.\s*done thinking\.?\s*/i
 /** gpt-oss's channels (OpenAI's harmony format), which some servers leave in: the answer is in the one called final. */
 const channel = /<\|channel\|>/i
 
@@ -29,15 +39,17 @@ export function withoutThoughts(text: string): string {
     const message = final.replace(/^.*?<\|message\|>/is, '').replace(/<\|(?:return|end|call|start)\|>.*$/is, '')
     return withoutThoughts(message).trim()
   }
+  const headed = text.replace(announced, '').replace(underHeading, '')
+  if (headed !== text) return withoutThoughts(headed).trim()
   let [kept, depth, from, afterLastEnd] = ['', 0, 0, -1]
   let hasThoughts = false
   for (const match of text.matchAll(tag)) {
     hasThoughts = true
-    const { end1, end2, end3, end4, end5, empty, fence } = match.groups ?? {}
+    const { end1, end2, end3, end4, end5, end6, end7, empty, fence, folded } = match.groups ?? {}
     if (depth === 0) kept += text.slice(from, match.index)
     from = match.index + match[0].length
-    if (empty || fence) continue
-    if (!(end1 || end2 || end3 || end4 || end5)) {
+    if (empty || fence || folded) continue
+    if (!(end1 || end2 || end3 || end4 || end5 || end6 || end7)) {
       depth++
       continue
     }
