@@ -16,6 +16,8 @@ export async function up(knex: Knex): Promise<void> {
       generic_webhook_url    text,
       headers_sealed         bytea,
       signing_secret_sealed  bytea not null,
+      previous_signing_secret_sealed bytea,
+      previous_secret_until          timestamptz,
       language               text not null default '',
       rejected_language      text not null default '',
       service_categories     text[] not null default '{}',
@@ -26,7 +28,9 @@ export async function up(knex: Knex): Promise<void> {
       updated_at             timestamptz not null default clock_timestamp()
     );
 
-    comment on column callbox.businesses.revision is 'counted up by every change, so that a dispatcher sees what to load again';
+    comment on column callbox.businesses.revision is 'incremented by every change, so that a dispatcher loads it again';
+    comment on column callbox.businesses.previous_signing_secret_sealed is
+      'the secret before the last rotation, which also signs until previous_secret_until';
     comment on column callbox.businesses.rejected_language is 'a language that the transcription service did not take as a hint';
 
     create table callbox.phone_numbers (

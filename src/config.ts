@@ -66,7 +66,10 @@ export interface Config {
     nat64Prefixes: string[]
     proxyUrl: string | null
   }
+  /** POSTs in flight, or answered and not yet recorded. */
   dispatcherConcurrency: number
+  /** Payloads of those and of what waits to be sent. */
+  dispatcherMemoryBytes: number
   logLevel: string
   retentionDays: number
 }
@@ -89,6 +92,20 @@ export const duration = z
     return Number.parseInt(text, 10) * unitMs[unit]
   })
   .pipe(z.number().max(30 * unitMs.d))
+
+const megabyte = 1024 * 1024
+
+/** Reads `64MB` or `1GB`, from 16 MB to 16 GB, as bytes. */
+const memory = z
+  .string()
+  .regex(/^\d{1,6}(MB|GB)$/)
+  .transform((text) => Number.parseInt(text, 10) * (text.endsWith('GB') ? 1024 : 1) * megabyte)
+  .pipe(
+    z
+      .number()
+      .min(16 * megabyte)
+      .max(16 * 1024 * megabyte),
+  )
 
 const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(min).max(max))
@@ -265,7 +282,9 @@ export function readConfig(env: Environment): Config {
       proxyUrl: read.optional('WEBHOOK_PROXY_URL', httpUrl, 'an http or https address', true),
     },
     dispatcherConcurrency:
-      read.optional('DISPATCHER_CONCURRENCY', wholeNumber(1, 10_000), 'a whole number from 1 to 10000') ?? 256,
+      read.optional('DISPATCHER_CONCURRENCY', wholeNumber(1, 20_000), 'a whole number from 1 to 20000') ?? 1_000,
+    dispatcherMemoryBytes:
+      read.optional('DISPATCHER_MEMORY', memory, 'a size from 16MB to 16GB, such as 64MB') ?? 64 * megabyte,
     logLevel:
       read.optional(
         'LOG_LEVEL',

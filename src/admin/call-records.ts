@@ -116,7 +116,8 @@ export async function listCalls(knex: Knex, query: CallListQuery): Promise<Listi
   const { business_id, direction, state, since, until, cursor: after, limit } = query
   // Calls that are not completed have an index by their age.
   const isByAge = state !== undefined && state !== 'completed'
-  const narrow = isByAge || business_id === undefined ? null : { business_id }
+  const isNarrow = !isByAge && business_id !== undefined
+  const narrow = isNarrow ? { countedIn: callTable.name, from: callTable.name, equal: { business_id } } : null
   const look = { since, until, after, ordered: isByAge ? { state } : {}, narrow }
   return listNewest(knex, callTable, look, limit, (from, most) => {
     const rows = calls<ListedCallRow>(knex, from.as('c')).orderByRaw('c.created_at desc, c.call_sid desc').limit(most)

@@ -2,14 +2,15 @@ import express from 'express'
 import { findDelivery, listAttempts, listDeliveries } from '../outbox/deliveries.ts'
 import { operatorOf } from './authentication.ts'
 import { deliveryNotFound, toAttempt, toDelivery, waitsFor } from './delivery-records.ts'
+import { discardDelivery } from './operations/discard-delivery.ts'
 import type { OperationParts } from './operations/operation-parts.ts'
 import { requeueDelivery } from './operations/requeue-delivery.ts'
 import { pageOfListing } from './paging.ts'
 import { onlyMethods } from './problems.ts'
-import { readPath, readQuery } from './read-request.ts'
-import { deliveryListQuery, deliveryPath } from './schemas/delivery.ts'
+import { readOptionalBody, readPath, readQuery } from './read-request.ts'
+import { deliveryListQuery, deliveryPath, discardOrder } from './schemas/delivery.ts'
 
-/** `GET /deliveries`, `GET /deliveries/{id}` and `POST /deliveries/{id}/requeue`. */
+/** `GET /deliveries`, `GET /deliveries/{id}`, `POST /deliveries/{id}/requeue` and `…/discard`. */
 export function deliveryRoutes(parts: OperationParts): express.Router {
   const { knex } = parts
   const router = express.Router()
@@ -37,5 +38,12 @@ export function deliveryRoutes(parts: OperationParts): express.Router {
     response.json(await requeueDelivery(parts, operatorOf(response), id))
   })
   router.all('/deliveries/:id/requeue', onlyMethods('POST'))
+
+  router.post('/deliveries/:id/discard', async (request, response) => {
+    const { id } = readPath(request, deliveryPath)
+    const { reason } = readOptionalBody(request, discardOrder)
+    response.json(await discardDelivery(parts, operatorOf(response), id, reason))
+  })
+  router.all('/deliveries/:id/discard', onlyMethods('POST'))
   return router
 }

@@ -36,9 +36,11 @@ export function toDelivery(row: DeliveryRow): DeliveryAnswer {
     direction: row.direction,
     status: row.status,
     reason: row.reason,
+    operator: row.operator,
     attempt_count: row.attempt_count,
+    last_status_code: row.last_status_code,
     created_at: row.created_at.toISOString(),
-    due_at: row.due_at.toISOString(),
+    due_at: row.due_at?.toISOString() ?? null,
     finished_at: row.finished_at?.toISOString() ?? null,
   }
 }

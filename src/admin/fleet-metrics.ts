@@ -40,6 +40,11 @@ export function fleetMetrics(knex: Knex, metrics: Metrics): void {
     ({ unmatchedCallbacks }) => unmatchedCallbacks,
   )
   gauges.add(
+    'callbox_outbox_unaccounted',
+    'Events without a due row, a dead letter or a successful attempt; 0 unless rows were lost. Examined each hour.',
+    ({ unaccounted }) => unaccounted,
+  )
+  gauges.add(
     'callbox_requeues_running',
     'Orders to requeue many deliveries that are being worked on.',
     ({ requeuesRunning }) => requeuesRunning,

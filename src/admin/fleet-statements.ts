@@ -14,6 +14,7 @@ export interface FleetReading {
   /** Counted to {@link mostCounted}. */
   unmatchedCallbacks: number
   requeuesRunning: number
+  unaccounted: number
   beats: { id: string; beat: string }[]
 }
 
@@ -22,9 +23,8 @@ export const mostCounted = 100_000
 const statementTimeoutMs = 4_000
 
 /**
- * Due deliveries are read route by route, as the dispatcher reads them: each from its own head of the index of pending
- * ones, first attempts and retries apart, so that delivered rows and those due later cost nothing; parked routes are left
- * out. With 20,000 routes and 2 million rows, 500,000 of them due on one route: 0.3 s on a 2-core machine that had other
+ * Due deliveries are read route by route, as the dispatcher reads them: each from its own head of the index of due rows,
+ * first attempts and retries apart, so that those due later cost nothing; parked routes are left out. With 20,000 routes and 2 million rows, 500,000 of them due on one route: 0.3 s on a 2-core machine that had other
  * work too. Dead index entries pile up while some session holds a snapshot; then it may take longer.
  */
 const readFleet = `
@@ -39,8 +39,8 @@ const readFleet = `
        select count(*)::integer from (
          select from lanes l
          cross join lateral (
-           select from callbox.webhook_outbox o
-           where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
+           select from callbox.webhook_due o
+           where o.business_id = l.business_id and o.direction = l.direction
              and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
            limit :mostCounted
          ) o
@@ -54,8 +54,8 @@ const readFleet = `
        select l.state, extract(epoch from now() - o.due_at) as waited
        from lanes l
        cross join lateral (
-         select o.due_at from callbox.webhook_outbox o
-         where o.business_id = l.business_id and o.direction = l.direction and o.status = 'pending'
+         select o.due_at from callbox.webhook_due o
+         where o.business_id = l.business_id and o.direction = l.direction
            and least(o.attempt_count, 1) = l.kind and o.due_at <= now()
          order by o.due_at
          limit 1
@@ -69,6 +69,8 @@ const readFleet = `
     (select count(*)::integer from (
        select from callbox.twilio_callbacks where state = 'unmatched' limit :mostCounted) counted) as "unmatchedCallbacks",
     (select count(*)::integer from callbox.requeues where state = 'running') as "requeuesRunning",
+    (select count(*)::integer from (
+       select from callbox.webhook_unaccounted limit :mostCounted) counted) as unaccounted,
     (select coalesce(json_agg(json_build_object('id', id, 'beat', beat::text)), '[]') from callbox.dispatchers) as beats`
 
 /** @throws Error when the database is away or takes longer than 4 s. */

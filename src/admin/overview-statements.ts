@@ -3,7 +3,7 @@ import type { OverviewStep } from './schemas/overview.ts'
 
 export interface OverviewReading {
   readAt: Date
-  /** Of the newest {@link mostEnded} that ended within an hour. */
+  /** Delivered: of the newest {@link mostEnded} events enqueued within an hour. Failed: within an hour, up to as many. */
   ended: { delivered: number; failed: number; looked: number }
   dispatchers: { id: string; host: string; startedAt: string; beat: string; leaving: boolean; slots: number }[]
   slotsFree: number
@@ -16,15 +16,23 @@ const mostCalls = 1_000
 const statementTimeoutMs = 4_000
 
 /**
- * What ended is read from the head of the index by the time of its end. Calls are read by the index of those that are
+ * Events of the last hour are read from the head of the index by age, dead letters by their end. Calls are read by the index of those that are
  * not completed, and each one's steps by its key. With 5 million deliveries, 38,000 of them ended in the last hour, and
  * 2 million calls: 0.1 s on a 2-core machine that had other work too.
  */
 const readAll = `
-  with ended as (
-    select status from callbox.webhook_outbox
-    where finished_at > now() - interval '1 hour' and has_payload
-    order by finished_at desc
+  with recent as materialized (
+    select business_id, id from callbox.webhook_outbox
+    where created_at > now() - interval '1 hour'
+    order by created_at desc
+    limit :mostEnded
+  ), delivered as (
+    select from recent o
+    where not exists (select from callbox.webhook_due d where d.business_id = o.business_id and d.id = o.id)
+      and not exists (select from callbox.webhook_dead_letters l where l.business_id = o.business_id and l.id = o.id)
+  ), failed as (
+    select from callbox.webhook_dead_letters
+    where finished_at > now() - interval '1 hour' and status = 'failed'
     limit :mostEnded
   ), calls_at_work as (
     (select business_id, call_sid, state from callbox.calls
@@ -51,10 +59,9 @@ const readAll = `
   select
     now() as "readAt",
     (select json_build_object(
-       'delivered', count(*) filter (where status = 'delivered'),
-       'failed', count(*) filter (where status = 'failed'),
-       'looked', count(*))
-     from ended) as ended,
+       'delivered', (select count(*) from delivered),
+       'failed', (select count(*) from failed),
+       'looked', greatest((select count(*) from recent), (select count(*) from failed)))) as ended,
     (select coalesce(json_agg(json_build_object(
        'id', d.id, 'host', d.host, 'beat', d.beat::text, 'leaving', d.leaving,
        'startedAt', to_char(d.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),

@@ -21,35 +21,50 @@ const run = async (trx: Knex.Transaction, sql: string, days: number): Promise<nu
 }
 
 /**
- * Payload and attempts of deliveries that ended long enough ago; the row stays, and with it the key by which a repeat
- * is recognised. A requeue that comes at the same moment waits for the row and then finds no payload, or has made the
- * row `pending`, which is then left alone.
+ * Payloads and attempts of events that are old enough and not pending, with their last attempt old enough as well. The
+ * event stays, and with it the key by which a repetition is recognised; so does a dead letter.
+ *
+ * The events are locked by a statement of their own: a requeue that held one of them has committed when the next statement
+ * looks for its due row.
  */
-const takeDeliveries: Batch = (trx, days) =>
-  run(
-    trx,
+const takeDeliveries: Batch = async (trx, days) => {
+  const { rows: locked } = await trx.raw<{ rows: { business_id: string; id: string }[] }>(
+    `select o.business_id, o.id
+     from callbox.webhook_outbox o
+     where o.created_at < now() - make_interval(days => :days)
+       and o.payload is not null
+       and not exists (select from callbox.webhook_due d where d.business_id = o.business_id and d.id = o.id)
+       and not exists (
+         select from callbox.webhook_attempts a
+         where a.business_id = o.business_id and a.delivery_id = o.id
+           and a.started_at >= now() - make_interval(days => :days))
+       and not exists (
+         select from callbox.webhook_dead_letters l
+         where l.business_id = o.business_id and l.id = o.id
+           and l.finished_at >= now() - make_interval(days => :days))
+     order by o.created_at
+     limit :batchSize
+     for no key update of o skip locked`,
+    { days, batchSize },
+  )
+  if (locked.length === 0) return 0
+  await trx.raw(
     `with ended as materialized (
-       select business_id, id from callbox.webhook_outbox
-       where finished_at < now() - make_interval(days => :days) and has_payload and status <> 'pending'
-       order by finished_at
-       limit :batchSize
-       for update skip locked
+       select k.business_id, k.id
+       from unnest(?::bigint[], ?::uuid[]) as k (business_id, id)
+       where not exists (select from callbox.webhook_due d where d.business_id = k.business_id and d.id = k.id)
      ), emptied as (
-       update callbox.webhook_outbox o set has_payload = false, version = o.version + 1
+       update callbox.webhook_outbox o set payload = null
        from ended e
        where o.business_id = e.business_id and o.id = e.id
-     ), payloads as (
-       delete from callbox.webhook_payloads p
-       using ended e
-       where p.business_id = e.business_id and p.delivery_id = e.id
-     ), attempts as (
-       delete from callbox.webhook_attempts a
-       using ended e
-       where a.business_id = e.business_id and a.delivery_id = e.id
      )
-     select count(*)::integer as taken from ended`,
-    days,
+     delete from callbox.webhook_attempts a
+     using ended e
+     where a.business_id = e.business_id and a.delivery_id = e.id`,
+    [locked.map(({ business_id: businessId }) => businessId), locked.map(({ id }) => id)],
   )
+  return locked.length
+}
 
 /** What was said in calls that were completed long enough ago. */
 const takeTexts: Batch = (trx, days) =>

@@ -26,14 +26,14 @@ const columns = [
 /** First attempts and retries have a lane each in the index of what is pending, in the order of their due times. */
 const waiting = `
   (select count(*)::integer
-   from (select from callbox.webhook_outbox o
-         where o.business_id = r.business_id and o.direction = r.direction and o.status = 'pending'
+   from (select from callbox.webhook_due o
+         where o.business_id = r.business_id and o.direction = r.direction
          limit ${mostCounted}) counted) as waiting,
   (select min(o.due_at)
    from (values (0), (1)) as lane (kind)
    cross join lateral (
-     select o.due_at from callbox.webhook_outbox o
-     where o.business_id = r.business_id and o.direction = r.direction and o.status = 'pending'
+     select o.due_at from callbox.webhook_due o
+     where o.business_id = r.business_id and o.direction = r.direction
        and least(o.attempt_count, 1) = lane.kind and o.due_at <= now()
      order by o.due_at
      limit 1

@@ -27,14 +27,15 @@ export async function skippedDeliveriesThatFit(
 
 async function countSkipped(knex: Knex, businessId: string, direction: Direction): Promise<number> {
   const { rows } = await knex.raw<{ rows: { fitting: number }[] }>(
-    `select (count(*) filter (where has_payload))::integer as fitting
+    `select (count(*) filter (where o.payload is not null))::integer as fitting
      from (
-       select has_payload
-       from callbox.webhook_outbox
+       select business_id, id
+       from callbox.webhook_dead_letters
        where status = 'skipped' and business_id = ? and direction = ?
        order by created_at desc
        limit ?
-     ) newest`,
+     ) newest
+     join callbox.webhook_outbox o on o.business_id = newest.business_id and o.id = newest.id`,
     [businessId, direction, mostCounted],
   )
   return rows[0]?.fitting ?? 0

@@ -27,17 +27,22 @@ export interface Look {
   after?: TimePlace | undefined
   /** What an index has in the order of the list. */
   ordered: Equal
-  /** What an index has in another order; used when it leaves few rows. */
-  narrow: Equal | null
+  /** Another way to the rows, used when it leaves few of them; `null`: none. */
+  narrow: Narrow | null
 }
 
-/**
- * So many rows that do not match a page looks through, before it says where to go on. With 5 million deliveries: 0.3 s
- * on a 2-core machine that had other work too.
- */
-const mostLookedAt = 100_000
-/** So many are sorted rather than looked for. */
-const few = 5_000
+export interface Narrow {
+  /** Where they are counted, by `equal`. */
+  countedIn: string
+  /** Where they are read: a table or a parenthesized query, with the columns of the list. */
+  from: string
+  equal: Equal
+}
+
+/** A page looks through so many rows that do not match before it says where to continue (bench/NOTES.md, "lists"). */
+const maxLookedAt = 10_000
+/** So many are sorted instead of searched for. */
+const maxSorted = 5_000
 
 /**
  * A page of a list, newest first, whose cost is bounded whatever is looked for. PostgreSQL's own choice is not: it
@@ -55,10 +60,12 @@ export async function listNewest<Row>(
   limit: number,
   pick: (from: Knex.QueryBuilder, limit: number) => PromiseLike<Row[]>,
 ): Promise<Listing<Row>> {
-  const isSorted = look.narrow !== null && (await isFew(knex, table, look.narrow))
-  const newest = bounded(knex, table, look, look.ordered).orderByRaw(`created_at desc, ${table.id} desc`)
-  const sorted = knex.withMaterialized('few', bounded(knex, table, look, look.narrow ?? {})).from('few')
-  const source = isSorted ? sorted : newest.clone().limit(mostLookedAt)
+  const { narrow } = look
+  const isSorted = narrow !== null && (await isFew(knex, narrow))
+  const newest = bounded(knex, table, table.name, look, look.ordered).orderByRaw(`created_at desc, ${table.id} desc`)
+  const source = isSorted
+    ? knex.withMaterialized('few', bounded(knex, table, narrow.from, look, narrow.equal)).from('few')
+    : newest.clone().limit(maxLookedAt)
   const rows = await pick(source, limit + 1)
   const last = rows[limit - 1]
   if (rows.length > limit && last !== undefined) return { rows: rows.slice(0, limit), next: table.placeOf(last) }
@@ -66,8 +73,14 @@ export async function listNewest<Row>(
   return { rows, next }
 }
 
-function bounded(knex: Knex, table: Table, { since, until, after }: Look, equal: Equal): Knex.QueryBuilder {
-  const rows = knex(table.name).select(...table.columns)
+function bounded(
+  knex: Knex,
+  table: Table,
+  from: string,
+  { since, until, after }: Look,
+  equal: Equal,
+): Knex.QueryBuilder {
+  const rows = knex.from(knex.raw(`${from} as listed`)).select(...table.columns)
   whereEqual(rows, equal)
   if (since !== undefined) rows.whereRaw('created_at >= ?::timestamptz', [since])
   if (until !== undefined) rows.whereRaw('created_at < ?::timestamptz', [until])
@@ -81,11 +94,11 @@ export function whereEqual(rows: Knex.QueryBuilder, equal: Equal): void {
   }
 }
 
-async function isFew(knex: Knex, table: Table, narrow: Equal): Promise<boolean> {
-  const rows = knex(table.name).select(knex.raw('1'))
-  whereEqual(rows, narrow)
-  const [counted] = await knex(rows.limit(few + 1).as('narrow')).count<{ count: string }[]>()
-  return Number(counted?.count) <= few
+async function isFew(knex: Knex, { countedIn, equal }: Narrow): Promise<boolean> {
+  const rows = knex(countedIn).select(knex.raw('1'))
+  whereEqual(rows, equal)
+  const [counted] = await knex(rows.limit(maxSorted + 1).as('narrow')).count<{ count: string }[]>()
+  return Number(counted?.count) <= maxSorted
 }
 
 /** `null`: the whole table has been looked through. */
@@ -96,7 +109,7 @@ async function endOfLook(knex: Knex, table: Table, newest: Knex.QueryBuilder): P
       knex.raw(placeTime('created_at')),
       knex.raw(`${table.id}::text as place_id`),
     )
-    .offset(mostLookedAt - 1)
+    .offset(maxLookedAt - 1)
     .limit(1)
   return end === undefined ? null : { createdAt: end.place_time, id: end.place_id }
 }

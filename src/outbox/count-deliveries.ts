@@ -1,7 +1,6 @@
 import type { Knex } from 'knex'
 import { placeTime, type TimePlace } from '../database/time-place.ts'
-import { matchingDeliveries } from './deliveries.ts'
-import { isLastPage, pageSize, type Walk, walkPage, walkStart, walkValues } from './delivery-walk.ts'
+import { allOfWalk, isLastPage, pageSize, type Walk, walkPage, walkStart, walkValues } from './delivery-walk.ts'
 
 export interface DeliveryCount {
   /** How many match, or an estimate. */
@@ -66,13 +65,10 @@ async function countPage(knex: Knex, walk: Walk, from: TimePlace): Promise<PageR
   return page
 }
 
-async function estimate(knex: Knex, { statuses, ...filter }: Walk): Promise<number> {
-  const query = matchingDeliveries(knex, filter)
-    .whereIn('status', [...statuses])
-    .select(knex.raw('1'))
+async function estimate(knex: Knex, walk: Walk): Promise<number> {
   const { rows } = await knex.raw<{ rows: { 'QUERY PLAN': { Plan: { 'Plan Rows': number } }[] }[] }>(
-    'explain (format json) ?',
-    [query],
+    `explain (format json) ${allOfWalk(walk)}`,
+    walkValues(walk, walkStart(walk), pageSize),
   )
   return rows[0]?.['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0
 }

@@ -1,49 +1,106 @@
 import type { Knex } from 'knex'
 import type { Direction } from './routing.ts'
 
+/*
+ * Requeue: an operator's order to try deliveries again. A waiting one is made due and continues its schedule; one that
+ * had ended gets a due row again and starts its schedule over, its attempts counted on. A delivery that is due already may be
+ * in flight and is left alone: a new version would discard its outcome and send it twice.
+ *
+ * The event's row is locked first, against retention, which takes payloads. The version of a new due row comes from the
+ * clock in microseconds: no dispatcher of an earlier life can hold it, so a late settle of that life changes nothing.
+ */
+
+/** `event`: the locked events (`business_id, id, direction, created_at, bytes`; null: retention took the payload). */
+const requeueEvents = `
+  hastened as (
+    update callbox.webhook_due d
+    set due_at = now(), version = d.version + 1
+    from event e
+    where d.business_id = e.business_id and d.id = e.id and e.bytes is not null and d.due_at > clock_timestamp()
+    returning d.business_id, d.id
+  ),
+  revived as (
+    delete from callbox.webhook_dead_letters l
+    using event e
+    where l.business_id = e.business_id and l.id = e.id and e.bytes is not null
+    returning l.business_id, l.id, l.attempt_count
+  ),
+  restarted as (
+    insert into callbox.webhook_due (business_id, id, direction, bytes, version, attempt_count, requeued)
+    select e.business_id, e.id, e.direction, e.bytes, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+           coalesce(r.attempt_count, (
+             select coalesce(max(a.number), 0) from callbox.webhook_attempts a
+             where a.business_id = e.business_id and a.delivery_id = e.id)),
+           true
+    from event e
+    left join revived r on r.business_id = e.business_id and r.id = e.id
+    where e.bytes is not null
+      and not exists (select from callbox.webhook_due d where d.business_id = e.business_id and d.id = e.id)
+    on conflict do nothing
+    returning business_id, id
+  ),
+  changed as materialized (
+    select business_id, id from hastened union all select business_id, id from restarted
+  ),
+  -- A delivery is never read without the row of its route.
+  routes_changed as materialized (
+    select distinct e.business_id, e.direction from changed join event e using (business_id, id)
+  ),
+  ensured as (
+    insert into callbox.routes (business_id, direction)
+    select business_id, direction from routes_changed order by business_id, direction
+    on conflict do nothing
+  )`
+
+/** Locks the events of a subquery with `business_id` and `id`, in the order of their key. */
+export const requeueOf = (keys: string): string => `
+  event as materialized (
+    select o.business_id, o.id, o.direction, octet_length(o.payload::text) as bytes
+    from callbox.webhook_outbox o
+    where (o.business_id, o.id) in (${keys})
+    order by o.business_id, o.id
+    for no key update
+  ),
+  ${requeueEvents}`
+
 export type RequeueOutcome =
-  /** It is `pending` and due: by this, or it was already and has been left alone. */
+  /** It is `pending` and due: by this order, or it was before and has been left alone. */
   | { outcome: 'due'; businessId: string; direction: Direction; changed: boolean }
   /** Retention has taken its payload, so there is nothing to send. */
   | { outcome: 'payload_gone' }
 
-/**
- * Of a delivery `o`. One that is due already is not touched: it may be in flight, and a new version would throw its
- * outcome away and send it twice. Not `now()`, which stands still: whoever waited for another requeue of it would take the
- * time that this one set for one to come.
- */
-export const canBeRequeued = `o.has_payload and (o.status <> 'pending' or o.due_at > clock_timestamp())`
+const requeueOne = `
+  with ${requeueOf('select :business_id::bigint, :id::uuid')}
+  select e.direction, e.bytes is null as is_gone, exists (select from changed) as changed from event e`
 
-/** A finished delivery begins its schedule anew, its attempts counted on; a waiting one is only made due. */
-export const tryAnew = `
-  status = 'pending',
-  step = case when o.status = 'pending' then o.step else 0 end,
-  requeued = o.requeued or o.status <> 'pending',
-  due_at = now(),
-  finished_at = null,
-  reason = null,
-  version = o.version + 1`
+/** A settle that commits at the same moment can leave nothing to change; the next look sees what it did. */
+const maxTries = 3
 
-/** An operator's order to try a delivery now, with the same id and bytes. Hint its route after the commit. */
+/** Requeues one delivery, with the same id and bytes. Hint its route after the commit. */
 export async function requeueDelivery(trx: Knex, businessId: string, id: string): Promise<RequeueOutcome> {
-  const key = [businessId, id]
-  const { rows: changed } = await trx.raw<{ rows: { direction: Direction }[] }>(
-    `update callbox.webhook_outbox o set ${tryAnew}
-     where business_id = ? and id = ?::uuid and ${canBeRequeued}
-     returning direction`,
-    key,
-  )
-  const { rows } = await trx.raw<{ rows: { direction: Direction; gone: boolean }[] }>(
-    'select direction, not has_payload as gone from callbox.webhook_outbox where business_id = ? and id = ?::uuid',
-    key,
-  )
-  const row = rows[0]
-  if (row === undefined || row.gone) return { outcome: 'payload_gone' }
-  if (changed.length > 0) await ensureRoutes(trx, businessId, [row.direction])
-  return { outcome: 'due', businessId, direction: row.direction, changed: changed.length > 0 }
+  for (let tried = 1; ; tried += 1) {
+    const { rows } = await trx.raw<{ rows: { direction: Direction; is_gone: boolean; changed: boolean }[] }>(
+      requeueOne,
+      {
+        business_id: businessId,
+        id,
+      },
+    )
+    const [row] = rows
+    if (row === undefined || row.is_gone) return { outcome: 'payload_gone' }
+    const { direction, changed } = row
+    if (changed || tried === maxTries || (await isPending(trx, businessId, id))) {
+      return { outcome: 'due', businessId, direction, changed }
+    }
+  }
 }
 
-/** A delivery without the row of its route is never read. */
+async function isPending(trx: Knex, businessId: string, id: string): Promise<boolean> {
+  const row = await trx('callbox.webhook_due').where({ business_id: businessId, id }).first('id')
+  return row !== undefined
+}
+
+/** A delivery is never read without the row of its route. */
 export async function ensureRoutes(trx: Knex, businessId: string, directions: readonly Direction[]): Promise<void> {
   await trx('callbox.routes')
     .insert(directions.map((direction) => ({ business_id: businessId, direction })))

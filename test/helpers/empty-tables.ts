@@ -8,9 +8,10 @@ const lockNotAvailable = '55P03'
  * to a deadlock with what a test before has left running, be it a runner or the last statement of a process that was
  * killed; this never waits for one table while it holds another.
  *
- * @param tables as they stand in SQL, with commas in between.
+ * @param named as they stand in SQL, with commas in between; the outbox includes its due rows and dead letters.
  */
-export async function emptyTables({ pool }: TestDatabase, tables: string): Promise<void> {
+export async function emptyTables({ pool }: TestDatabase, named: string): Promise<void> {
+  const tables = named.replace(/\bwebhook_outbox\b/, 'webhook_outbox, webhook_due, webhook_dead_letters')
   await eventually(`nobody is at work on ${tables}`, async () => {
     try {
       await pool.query(`lock table ${tables} in access exclusive mode nowait; truncate ${tables}`)

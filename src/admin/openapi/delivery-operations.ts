@@ -1,5 +1,12 @@
 import type { ZodOpenApiPathsObject } from 'zod-openapi'
-import { deliveryAlone, deliveryList, deliveryListQuery, deliveryPath, requeuedDelivery } from '../schemas/delivery.ts'
+import {
+  deliveryAlone,
+  deliveryList,
+  deliveryListQuery,
+  deliveryPath,
+  discardOrder,
+  requeuedDelivery,
+} from '../schemas/delivery.ts'
 import { changeRefusals, json, problem, readRefusals } from './answers.ts'
 
 const tags = ['Deliveries']
@@ -31,13 +38,31 @@ export const deliveryOperations: ZodOpenApiPathsObject = {
       tags,
       summary: 'Try a delivery again now',
       description:
-        'Whatever its status: it becomes pending and due, its schedule begins anew, its id and bytes stay. One that is ' +
+        'In any status: it becomes pending and due, its schedule starts over, its id and bytes stay. One that is ' +
         'pending and due already is left as it is.',
       requestParams: { path: deliveryPath },
       responses: {
         200: json('The delivery, and what it waits for.', requeuedDelivery),
         404: notFound,
         409: problem('Retention has taken the payload: there is nothing left to send.'),
+        ...changeRefusals,
+      },
+    },
+  },
+  '/admin/deliveries/{id}/discard': {
+    post: {
+      operationId: 'discardDelivery',
+      tags,
+      summary: 'Give a delivery up',
+      description:
+        'A pending or failed delivery becomes skipped, with the reason and the operator. An attempt in flight may still ' +
+        'reach the receiver. A requeue brings it back.',
+      requestParams: { path: deliveryPath },
+      requestBody: { required: false, content: { 'application/json': { schema: discardOrder } } },
+      responses: {
+        200: json('The delivery.', requeuedDelivery),
+        404: notFound,
+        409: problem('Its receiver has accepted it.'),
         ...changeRefusals,
       },
     },

@@ -4,7 +4,14 @@ import { businessId, callSidText, direction, listOf, pageLimit, storableText, ti
 
 /** The word before the dot is the kind of what was changed. */
 const actions = [
-  ...(['business.created', 'business.changed', 'call.changed', 'call.reprocessed', 'delivery.requeued'] as const),
+  ...([
+    'business.created',
+    'business.changed',
+    'call.changed',
+    'call.reprocessed',
+    'delivery.requeued',
+    'delivery.discarded',
+  ] as const),
   ...(['route.parked', 'route.unparked', 'requeue.started', 'requeue.stopped', 'requeue.resumed'] as const),
   'test_event.sent',
 ] as const

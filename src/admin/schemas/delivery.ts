@@ -22,6 +22,18 @@ export const deliveryFilter = {
 
 export const deliveryListQuery = z.strictObject({ ...deliveryFilter, limit: pageLimit, cursor: timeCursor(deliveryId) })
 
+export const discardOrder = z
+  .strictObject({
+    reason: storableText(200)
+      .refine((text) => text.trim() !== '')
+      .optional()
+      .meta({
+        description: 'a text of 1 to 200 characters; without it, who discarded it',
+        examples: ['the order was canceled'],
+      }),
+  })
+  .meta({ id: 'DiscardOrder' })
+
 export const deliveryPath = z.object({ id: deliveryId.describe('a UUID') })
 
 const eventType = z.string().meta({ description: 'what it tells', examples: ['call.completed'] })
@@ -34,10 +46,21 @@ export const delivery = z
     event_type: eventType,
     direction,
     status,
-    reason: z.string().nullable().describe('why it was skipped or failed'),
-    attempt_count: z.int().meta({ description: 'attempts made, all requeues included', examples: [1] }),
+    reason: z
+      .string()
+      .nullable()
+      .describe(
+        'why it was skipped or failed; while it is pending: waiting (its turn comes), retrying (its wait is not over), ' +
+          'held_by_breaker, parked, rate_limited (Retry-After of the endpoint), after (an earlier event of its call is pending)',
+      ),
+    operator: z.string().nullable().describe('who discarded it; null: it ended without an operator'),
+    attempt_count: z.int().meta({ description: 'attempts made, including those before a requeue', examples: [1] }),
+    last_status_code: z
+      .int()
+      .nullable()
+      .meta({ description: 'of the last attempt that was answered; null: none was', examples: [200] }),
     created_at: time.describe('when it was enqueued'),
-    due_at: time.describe('when it is tried next, or was due last'),
+    due_at: time.nullable().describe('when it is tried next; null: it is not pending'),
     finished_at: time.nullable().describe('when it was delivered, failed or was skipped; null while it is pending'),
   })
   .meta({ id: 'Delivery', description: 'One event for one business.' })

@@ -22,15 +22,15 @@ export const payloadFileName = (id: string): string => `delivery-${id}.json`
 export function deliveryProgress(response: Response, whole: WholeDelivery & { shown: ShownAttempts }): Html {
   const { delivery, shown } = whole
   const { id, due_at: dueAt } = delivery
-  // A hundred attempts are too much to be fetched every other second.
-  const isSoon = shown === 'last' && Date.parse(dueAt) - Date.now() < soon.withinMs
+  // A hundred attempts are too many to be fetched every other second.
+  const isSoon = shown === 'last' && dueAt !== null && Date.parse(dueAt) - Date.now() < soon.withinMs
   const every = delivery.status !== 'pending' ? null : isSoon ? soon.every : laterEvery
   const path = `/console/deliveries/${id}/progress${shown === 'last' ? '' : `?attempts=${shown}`}`
   return livePart(
     'progress',
     path,
     every,
-    html`<section class="card delivery-facts" aria-label="Facts">${facts(whole)}${requeueOrder(response, whole)}</section>
+    html`<section class="card delivery-facts" aria-label="Facts">${facts(whole)}${requeueOrder(response, whole)}${discardOrder(response, whole)}</section>
 <section class="card"><h2>What happened</h2>${attemptTimeline(whole, shown)}</section>`,
   )
 }
@@ -46,7 +46,8 @@ function facts({ delivery }: WholeDelivery): Html {
 <div><dt>Attempts</dt><dd>${count(delivery.attempt_count)}</dd></div>
 <div><dt>Created</dt><dd>${time(delivery.created_at)}</dd></div>
 <div><dt>${isPending ? 'Due' : 'Finished'}</dt><dd>${time(isPending ? delivery.due_at : delivery.finished_at)}</dd></div>
-${reason !== null && html`<div class="across"><dt>Why</dt><dd dir="auto">${visibleText(reason)}</dd></div>`}
+${delivery.operator !== null && html`<div><dt>Discarded by</dt><dd dir="auto">${visibleText(delivery.operator)}</dd></div>`}
+${!isPending && reason !== null && html`<div class="across"><dt>Why</dt><dd dir="auto">${visibleText(reason)}</dd></div>`}
 </dl>`
 }
 
@@ -61,7 +62,20 @@ function requeueOrder(response: Response, { delivery, payload }: WholeDelivery):
 ${order('Send it again')}</div></details>`
   }
   if (state !== 'pending') return order('Requeue')
-  return Date.parse(dueAt) > Date.now() ? order('Try it now') : html``
+  return dueAt !== null && Date.parse(dueAt) > Date.now() ? order('Try it now') : html``
+}
+
+function discardOrder(response: Response, { delivery: { id, status: state, operator } }: WholeDelivery): Html {
+  if (state === 'delivered' || operator !== null) return html``
+  return html`<details><summary>Discard it…</summary><div class="stack">
+<p>It becomes skipped and is not tried again, unless it is requeued. An attempt in flight may still reach the receiver.</p>
+${orderForm(
+  response,
+  `/console/deliveries/${id}/discard`,
+  html`<label class="field"><span>Reason</span><input name="reason" required maxlength="200" dir="auto" autocomplete="off"></label>
+<div><button class="danger">Discard the delivery</button></div>`,
+  'stack narrow',
+)}</div></details>`
 }
 
 /** What is sent, to read, to copy and to download. */

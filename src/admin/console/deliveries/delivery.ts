@@ -1,11 +1,13 @@
 import express from 'express'
+import { discardDelivery } from '../../operations/discard-delivery.ts'
 import { requeueDelivery } from '../../operations/requeue-delivery.ts'
 import { Problem } from '../../problems.ts'
 import { readPath } from '../../read-request.ts'
-import { deliveryPath } from '../../schemas/delivery.ts'
+import { deliveryPath, discardOrder } from '../../schemas/delivery.ts'
 import type { ConsoleParts } from '../console.ts'
 import { html } from '../html.ts'
 import { redirectWith, sendPage } from '../page.ts'
+import { readForm } from '../read-form.ts'
 import { operatorOf, visitOf } from '../visit.ts'
 import { type ShownAttempts, shownAttempts } from './attempt-timeline.ts'
 import { readPayload, readWholeDelivery, type WholeDelivery } from './delivery-reading.ts'
@@ -49,5 +51,15 @@ export function deliveryPage(parts: ConsoleParts): express.Router {
     const said = waitsFor === null ? 'The delivery is due now.' : `The delivery is due, and waits for ${waitsFor}.`
     await redirectWith(response, `/console/deliveries/${id}`, visitOf(response), said)
   })
+
+  router.post('/deliveries/:id/discard', async (request, response) => {
+    const { id } = readPath(request, deliveryPath)
+    const { reason } = readForm(request, discardForm)
+    await discardDelivery(parts, operatorOf(response), id, reason)
+    await redirectWith(response, `/console/deliveries/${id}`, visitOf(response), 'The delivery is discarded.')
+  })
   return router
 }
+
+/** In the console a reason is required: it is what the next operator reads. */
+const discardForm = discardOrder.required()

@@ -39,7 +39,8 @@ ${probe(route.probe_at)}`
 <a href="/console/businesses/${business}">the business</a> gets one.</p>`
     return { tone: 'warn', title: 'Has nowhere to go', text }
   }
-  if (Date.parse(dueAt) > Date.now()) return { tone: 'wait', title: `Next: ${attempt}`, text: time(dueAt) }
+  if (dueAt !== null && Date.parse(dueAt) > Date.now())
+    return { tone: 'wait', title: `Next: ${attempt}`, text: time(dueAt) }
   return {
     tone: 'wait',
     title: `Due now: ${attempt}`,
