@@ -1,21 +1,23 @@
-import type { Direction } from '../outbox/routing.ts'
+import type { LaneKind, Route } from './routes/route.ts'
 
-/** One pending delivery as a read found it. `version` is what its settle must still find. */
+/** One pending delivery as a read found it. */
 export interface Delivery {
   id: string
-  /** What is kept of its route may be forgotten meanwhile, its name and slot stay the same. */
-  route: { readonly name: string; readonly slot: number }
-  businessId: string
-  direction: Direction
+  route: Route
+  /** The lane that it was read for. */
+  kind: LaneKind
   callSid: string
   eventType: string
+  /** The fence: what its settle must still find. */
   version: number
   attemptCount: number
   /** Waits of the retry schedule that are used up. */
   step: number
   requeued: boolean
-  /** Milliseconds since the epoch, by the database's clock. */
+  /** Milliseconds of the epoch, by the database's clock. */
   createdMs: number
-  /** `null`: the database has none, which only a hand or half a restore brings about. */
+  /** The size of the payload, in bytes. */
+  bytes: number
+  /** `null`: the event has none, which only happens after a manual change or half a restore. */
   payload: Buffer | null
 }

@@ -5,24 +5,24 @@ import { createPool } from '../database/pool.ts'
 import type { Sealer } from '../database/sealing.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { DatabaseClock } from './database-clock.ts'
 import type { Delivery } from './delivery.ts'
-import { Endpoints } from './endpoints.ts'
-import { HealthWriter } from './health-writer.ts'
-import { keepHeapSmall } from './heap.ts'
-import { HeldDeliveries } from './held-deliveries.ts'
-import { Lease } from './lease.ts'
-import { ParkedRoutes } from './parked-routes.ts'
-import { ReadBudget } from './read-budget.ts'
-import { Reader } from './reader.ts'
-import { reportSettlements } from './report.ts'
-import { laneKinds, slotOf } from './route.ts'
-import { RouteHealth } from './route-health.ts'
-import { RouteQueues } from './route-queues.ts'
-import { Sender } from './sender.ts'
-import { type Settlement, Settler } from './settler.ts'
+import { DatabaseClock } from './lease/database-clock.ts'
+import { Lease } from './lease/lease.ts'
+import { Slots, slotOf } from './lease/slots.ts'
+import { Held } from './reading/held.ts'
+import { ReadSequence } from './reading/read-sequence.ts'
+import { Reader } from './reading/reader.ts'
+import { HealthKeeper } from './routes/health-keeper.ts'
+import { HealthStore } from './routes/health-store.ts'
+import { laneKinds } from './routes/route.ts'
+import { RouteQueues } from './routes/route-queues.ts'
+import { Attempts } from './sending/attempts.ts'
+import { Endpoints } from './sending/endpoints.ts'
+import { reportSettlements } from './settling/report.ts'
+import { type Acknowledgement, type Settlement, Settler } from './settling/settler.ts'
+import { Window } from './window.ts'
 
-interface DispatcherParts {
+interface DispatcherDependencies {
   config: Config
   databaseUrl: string
   /** A session-level connection, for `LISTEN`. */
@@ -35,97 +35,116 @@ interface DispatcherParts {
 
 export interface RunningDispatcher {
   ready(): Promise<string | null>
-  /** Sends nothing new, finishes what is in flight, records it, and gives the slots away. */
+  /** Sends nothing new, finishes what is in flight, records it, and releases the slots. */
   stop(): Promise<void>
 }
 
-/** Two settles, the two lanes' reads, and one for the rest; the lease and `LISTEN` have their own. */
+/** Two settles, the reads of two lanes, and one for the rest; the lease and `LISTEN` have their own. */
 const connections = 5
-/** Of the window, what all but the first POSTs of routes may take (see `RouteQueues`). */
-const doubtfulShare = 0.75
 /** How long a stop waits for the database once the last answer is in, in milliseconds. */
 const lastSettleMs = 10_000
-/** How long a stop tries to give its slots away, in milliseconds: without a database they will be taken over. */
+/** How long a stop tries to release its slots, in milliseconds: without a database they will be taken over. */
 const lastReleaseMs = 3_000
 
-/** Starts sending what is due; the parts and how they work together are told in each part's own file. */
-export function startDispatcher(parts: DispatcherParts): RunningDispatcher {
-  keepHeapSmall()
-  return new Dispatcher(parts)
+/** Starts sending what is due. */
+export function startDispatcher(dependencies: DispatcherDependencies): RunningDispatcher {
+  return new Dispatcher(dependencies)
 }
 
+/**
+ * Connects the five rooms: the lease says which slots are ours, readers fill the route queues, `#pump` starts attempts as
+ * far as window, routes and lease allow, and the settler records how they ended. `sending/attempts.ts` shows the way of
+ * one delivery from top to bottom.
+ */
 class Dispatcher implements RunningDispatcher {
-  readonly #parts: DispatcherParts
+  readonly #dependencies: DispatcherDependencies
   readonly #clock = new DatabaseClock()
-  readonly #held = new HeldDeliveries()
-  /** Slots that are being emptied: nothing of them is read or sent any more. */
-  readonly #draining = new Set<number>()
+  readonly #reads = new ReadSequence()
+  readonly #slots = new Slots(this.#reads)
+  readonly #held = new Held(this.#slots, this.#reads)
+  readonly #window: Window
   readonly #pool: pg.Pool
   readonly #endpoints: Endpoints
   readonly #queues: RouteQueues
-  readonly #healthWriter: HealthWriter
-  readonly #sender: Sender
+  readonly #healthStore: HealthStore
+  readonly #health: HealthKeeper
+  readonly #attempts: Attempts
   readonly #settler: Settler
   readonly #lease: Lease
   readonly #readers: readonly Reader[]
-  readonly #parkedRoutes: ParkedRoutes
   readonly #listener: HintListener
-  /** In flight, or answered and not yet settled. */
-  #unsettled = 0
   #stopping = false
   #pumping = false
-  #emptied: () => void = () => undefined
+  #onEmpty: () => void = () => undefined
 
-  constructor(parts: DispatcherParts) {
-    const { config, databaseUrl, directUrl, sealer, host, log } = parts
-    this.#parts = parts
+  constructor(dependencies: DispatcherDependencies) {
+    const { config, databaseUrl, directUrl, sealer, host, log, metrics } = dependencies
+    this.#dependencies = dependencies
+    this.#window = new Window(config.dispatcherConcurrency, config.dispatcherMemoryBytes)
     this.#pool = createPool(databaseUrl, config.databaseSchema, 'callbox dispatcher', connections, log)
-    const pool = this.#pool
-    const endpoints = new Endpoints(pool, sealer)
-    this.#endpoints = endpoints
+    this.#endpoints = new Endpoints(this.#pool, sealer)
     this.#queues = new RouteQueues({
-      limitsOf: (businessId) => endpoints.get(businessId),
-      mostDoubtful: Math.max(1, Math.floor(config.dispatcherConcurrency * doubtfulShare)),
+      limitsOf: (businessId) => this.#endpoints.get(businessId),
+      maxOnProbation: this.#window.maxOnProbation,
       onReady: () => this.#pump(),
     })
-    this.#healthWriter = new HealthWriter(pool, () => this.#lease.id, log)
-    const health = new RouteHealth({
-      writer: this.#healthWriter,
+    this.#healthStore = new HealthStore(this.#pool, () => this.#lease.id, log)
+    this.#health = new HealthKeeper({
+      pool: this.#pool,
+      store: this.#healthStore,
+      slots: this.#slots,
+      queues: this.#queues,
       log,
-      metrics: parts.metrics,
-      onBlocked: (route) => this.#drop(this.#queues.clear(route)),
+      metrics,
+      onBlocked: (route) => this.#drop(this.#queues.clear(route, this.#reads.next)),
       onOpenAgain: ({ businessId }, inMs) => {
         for (const reader of this.#readers) reader.openAgain(businessId, inMs)
       },
     })
-    this.#settler = new Settler(pool, (batch, changed) => this.#settled(batch, changed), log)
-    const sending = { config: config.webhook, clock: this.#clock, endpoints, health, queues: this.#queues }
-    this.#sender = new Sender({ ...sending, settle: (settlement) => this.#settle(settlement) })
-    this.#lease = new Lease(
-      databaseUrl,
-      config.databaseSchema,
+    this.#settler = new Settler(this.#pool, (acknowledgement) => this.#settled(acknowledgement), log)
+    this.#attempts = new Attempts({
+      config: config.webhook,
+      clock: this.#clock,
+      endpoints: this.#endpoints,
+      health: this.#health,
+      queues: this.#queues,
+      settle: (settlement) => this.#settle(settlement),
+    })
+    this.#lease = new Lease({
+      url: databaseUrl,
+      schema: config.databaseSchema,
       host,
-      this.#clock,
-      {
-        gained: (slots) => this.#gained(slots),
+      clock: this.#clock,
+      slots: this.#slots,
+      events: {
+        gained: () => this.#gained(),
         lost: (slots) => this.#lost(slots),
-        tookOver: (slots) => parts.metrics.slotTakeovers.inc(slots),
+        tookOver: (slots) => metrics.slotTakeovers.inc(slots),
         idle: (slots, atMost) => this.#idle(slots, atMost),
       },
       log,
-    )
-    const memory = { held: this.#held, queues: this.#queues, draining: this.#draining, endpoints, health }
-    const budget = new ReadBudget(config.dispatcherConcurrency)
-    const onRead = () => this.#pump()
+    })
     this.#readers = laneKinds.map(
-      (kind) => new Reader({ ...memory, kind, pool, lease: this.#lease, budget, log, onRead }),
+      (kind) =>
+        new Reader({
+          kind,
+          pool: this.#pool,
+          lease: this.#lease,
+          slots: this.#slots,
+          reads: this.#reads,
+          held: this.#held,
+          queues: this.#queues,
+          endpoints: this.#endpoints,
+          health: this.#health,
+          window: this.#window,
+          log,
+          onRead: () => this.#pump(),
+        }),
     )
-    this.#parkedRoutes = new ParkedRoutes({ pool, lease: this.#lease, queues: this.#queues, health, log })
     this.#listener = new HintListener(directUrl, config.databaseSchema, (names) => this.#hint(names), log)
-    parts.metrics.dispatcherSlots.set(0)
+    metrics.dispatcherSlots.set(0)
     this.#lease.start()
     for (const reader of this.#readers) reader.start()
-    this.#parkedRoutes.start()
     this.#listener.start()
   }
 
@@ -136,85 +155,86 @@ class Dispatcher implements RunningDispatcher {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#listener.stop()
-    const stopped = Promise.all([this.#parkedRoutes, ...this.#readers].map((loop) => loop.stop()))
+    const loopsStopped = Promise.all([this.#health, ...this.#readers].map((loop) => loop.stop()))
     const left = this.#lease.leave()
-    await this.#untilSettled(this.#parts.config.webhook.timeoutMs + lastSettleMs)
-    await this.#healthWriter.stop()
+    await this.#untilSettled(this.#dependencies.config.webhook.timeoutMs + lastSettleMs)
+    await this.#healthStore.stop()
     const timer = setTimeout(() => this.#lease.abandon(), lastReleaseMs)
     this.#lease.nudge()
     await left
     clearTimeout(timer)
-    await stopped
-    await this.#sender.close()
+    await loopsStopped
+    await this.#attempts.close()
     await this.#pool.end()
   }
 
-  async #untilSettled(longestMs: number): Promise<void> {
-    if (this.#unsettled === 0) return
+  async #untilSettled(maxMs: number): Promise<void> {
+    if (this.#window.posts === 0) return
     const timer = setTimeout(() => {
       this.#settler.giveUp()
-      this.#emptied()
-    }, longestMs)
+      this.#onEmpty()
+    }, maxMs)
     await new Promise<void>((resolve) => {
-      this.#emptied = resolve
+      this.#onEmpty = resolve
     })
     clearTimeout(timer)
   }
 
-  /** A new event is a first attempt; of requeued deliveries and parked routes the next sweep tells. */
+  /** A new event is a first attempt; the next sweep finds requeued deliveries and routes that were unparked. */
   #hint(names: readonly string[]): void {
     const [first, retry] = this.#readers
     first?.hint(names)
     if (names.length === 0) retry?.hint(names)
   }
 
-  #gained(slots: readonly number[]): void {
-    for (const slot of slots) this.#draining.delete(slot)
-    this.#parts.metrics.dispatcherSlots.set(this.#lease.owned.size)
+  #gained(): void {
+    this.#dependencies.metrics.dispatcherSlots.set(this.#slots.owned().length)
     for (const reader of this.#readers) reader.sweepNow()
   }
 
   #lost(slots: readonly number[]): void {
-    this.#parts.metrics.dispatcherSlots.set(this.#lease.owned.size)
+    this.#dependencies.metrics.dispatcherSlots.set(this.#slots.owned().length)
     this.#forget(slots)
-    for (const reader of this.#readers) reader.lost(slots)
-    this.#endpoints.keepOnly((businessId) => this.#lease.owned.has(slotOf(businessId)))
-    for (const slot of slots) this.#draining.delete(slot)
+    this.#endpoints.keepOnly((businessId) => this.#slots.isOwned(slotOf(businessId)))
   }
 
-  /** What only waits is forgotten, so that the slot is idle as soon as what is in flight is settled. */
+  /** What only waits is forgotten, so that a slot is idle as soon as what is in flight is settled. */
   #idle(slots: readonly number[], atMost: number): number[] {
-    const idle = slots.filter((slot) => this.#held.isIdle(slot)).slice(0, atMost)
-    const more = slots.filter((slot) => !idle.includes(slot)).slice(0, atMost - idle.length)
-    const kept = [...this.#draining].filter((slot) => !more.includes(slot))
-    for (const slot of kept) this.#draining.delete(slot)
-    if (kept.length > 0) for (const reader of this.#readers) reader.sweepNow()
-    this.#forget(more)
-    for (const slot of more) this.#draining.add(slot)
-    return [...idle, ...more.filter((slot) => this.#held.isIdle(slot))]
+    const idle = slots.filter((slot) => this.#slots.isIdle(slot)).slice(0, atMost)
+    const toDrain = slots.filter((slot) => !idle.includes(slot)).slice(0, atMost - idle.length)
+    const kept = this.#slots.draining().filter((slot) => !toDrain.includes(slot))
+    if (kept.length > 0) {
+      this.#slots.gain(kept)
+      for (const reader of this.#readers) reader.sweepNow()
+    }
+    this.#slots.drain(toDrain)
+    this.#forget(toDrain)
+    return [...idle, ...toDrain.filter((slot) => this.#slots.isIdle(slot))]
   }
 
   #forget(slots: readonly number[]): void {
-    this.#drop(this.#queues.forgetSlots(new Set(slots)))
+    this.#drop(this.#queues.forgetSlots(slots, this.#reads.next))
   }
 
   #drop(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#held.drop(delivery)
+    for (const delivery of deliveries) {
+      this.#held.drop(delivery)
+      this.#window.drop(delivery)
+    }
   }
 
-  /** Sends as much as the window, the routes' own limits and the lease allow. */
+  /** Starts as many attempts as window, routes and lease allow. */
   #pump(): void {
-    // What is skipped is settled while it is sent, and would begin again from within.
+    // A delivery that ends unsent is settled within `begin`, which would start over from here.
     if (this.#pumping) return
     this.#pumping = true
-    const window = this.#parts.config.dispatcherConcurrency
     const nowMs = performance.now()
     try {
-      while (!this.#stopping && this.#unsettled < window && this.#lease.maySend()) {
-        const turn = this.#queues.next(nowMs)
-        if (turn === null) break
-        this.#unsettled += 1
-        this.#sender.send(turn)
+      while (!this.#stopping && this.#window.hasRoom && this.#lease.maySend()) {
+        const delivery = this.#queues.next(nowMs)
+        if (delivery === null) break
+        this.#window.send()
+        this.#attempts.begin(delivery)
       }
     } finally {
       this.#pumping = false
@@ -227,21 +247,23 @@ class Dispatcher implements RunningDispatcher {
     this.#pump()
   }
 
-  #settled(batch: readonly Settlement[], changed: (settlement: Settlement) => boolean): void {
-    this.#held.settled(batch.map(({ delivery }) => delivery))
-    this.#unsettled -= batch.length
-    reportSettlements(batch, changed, this.#clock.now(), this.#parts)
-    let drained = false
-    for (const { delivery, outcome } of batch) {
-      if (outcome.status === 'pending') this.#readers[1]?.dueLater(delivery.businessId, outcome.waitMs)
-      drained ||= this.#draining.size > 0 && this.#isDrained(delivery.route.slot)
+  #settled(acknowledgement: Acknowledgement): void {
+    const { settlements, freed } = acknowledgement
+    const deliveries = settlements.map(({ delivery }) => delivery)
+    this.#held.settled(deliveries)
+    this.#window.settle(deliveries)
+    reportSettlements(acknowledgement, this.#clock.now(), this.#dependencies)
+    const [first, retry] = this.#readers
+    for (const { delivery, outcome } of settlements) {
+      if (outcome.status === 'pending') retry?.dueLater(delivery.route.businessId, outcome.waitMs)
     }
-    if (drained) this.#lease.nudge()
-    if (this.#unsettled === 0) this.#emptied()
+    for (const name of freed) {
+      const route = this.#queues.named(name)
+      if (route) this.#queues.readFromHead(route)
+    }
+    if (freed.length > 0) first?.hint(freed)
+    if (this.#slots.draining().some((slot) => this.#slots.isIdle(slot))) this.#lease.nudge()
+    if (this.#window.posts === 0) this.#onEmpty()
     this.#pump()
-  }
-
-  #isDrained(slot: number): boolean {
-    return this.#draining.has(slot) && this.#held.isIdle(slot)
   }
 }

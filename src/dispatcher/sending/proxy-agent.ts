@@ -1,5 +1,6 @@
 import { TLSSocket } from 'node:tls'
 import { type Agent, type buildConnector, Pool, ProxyAgent } from 'undici'
+import { watchConnection } from './kept-connections.ts'
 import { withServerName } from './server-name.ts'
 
 /**
@@ -30,7 +31,10 @@ function verified(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) =>
     connect({ ...withServerName(options), ...onlyHttp1 }, (...[error, socket]) => {
       if (error) return callback(error, null)
-      if (!(socket instanceof TLSSocket) || socket.authorized) return callback(null, socket)
+      if (!(socket instanceof TLSSocket) || socket.authorized) {
+        watchConnection(socket)
+        return callback(null, socket)
+      }
       const { authorizationError } = socket
       socket.on('error', () => undefined).destroy()
       const code = String(authorizationError)

@@ -1,0 +1,49 @@
+/** What ends when its time is over. */
+export interface Overdue {
+  /** When it began, in monotonic milliseconds. */
+  readonly begunMs: number
+  onDeadline(): void
+}
+
+/**
+ * Deadlines of one length, by one timer: what began first is due first, so a set in the order of their beginnings is all
+ * that is needed, where thousands of exchanges under way would each start and clear a timer of their own.
+ */
+export class Deadlines {
+  readonly #lengthMs: number
+  readonly #waiting = new Set<Overdue>()
+  #timer: NodeJS.Timeout | null = null
+
+  /** @param lengthMs from the beginning of each. */
+  constructor(lengthMs: number) {
+    this.#lengthMs = lengthMs
+  }
+
+  begin(exchange: Overdue): void {
+    this.#waiting.add(exchange)
+    this.#timer ??= this.#startTimer(this.#lengthMs)
+  }
+
+  end(exchange: Overdue): void {
+    this.#waiting.delete(exchange)
+  }
+
+  #startTimer(ms: number): NodeJS.Timeout {
+    // After a turn of the event loop: a process that was stopped reads what has arrived before it judges.
+    return setTimeout(() => setImmediate(() => this.#judge()), ms)
+  }
+
+  #judge(): void {
+    this.#timer = null
+    const nowMs = performance.now()
+    for (const exchange of this.#waiting) {
+      const leftMs = exchange.begunMs + this.#lengthMs - nowMs
+      if (leftMs > 0) {
+        this.#timer = this.#startTimer(Math.ceil(leftMs))
+        return
+      }
+      this.#waiting.delete(exchange)
+      exchange.onDeadline()
+    }
+  }
+}
