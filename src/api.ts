@@ -17,6 +17,7 @@ import type { HintSender } from './database/hints.ts'
 import type { Sealer } from './database/sealing.ts'
 import type { CallbackIntake } from './ingress/callback-intake.ts'
 import { createIngress } from './ingress/ingress.ts'
+import { startAccounting } from './maintenance/accounting.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -47,6 +48,7 @@ export async function startApi(parts: ApiParts): Promise<StartedApi> {
   fleetMetrics(parts.knex, parts.metrics)
   callWorkMetrics(parts.knex, parts.metrics)
   const retention = startRetention(parts)
+  const accounting = startAccounting(parts)
   const requeues = new RequeueRunner(parts)
   requeues.start()
   const overview = new OverviewReader(parts.knex)
@@ -70,6 +72,7 @@ export async function startApi(parts: ApiParts): Promise<StartedApi> {
       overview.stop()
       await requeues.stop()
       await retention.stop()
+      await accounting.stop()
       await ingress.stop()
       await queue.stop()
     },

@@ -38,6 +38,13 @@ const commands: Record<string, Command> = {
     options: [],
     run: runReseal,
   },
+  check: {
+    words: '[--repair]',
+    does: 'find events that are unaccounted for; --repair makes them due again',
+    positionals: [],
+    options: ['--repair'],
+    run: runCheck,
+  },
   demo: {
     words: '[--keep]',
     does: 'play a few calls on the embedded database; --keep leaves it running',
@@ -188,6 +195,13 @@ async function runReseal(): Promise<void> {
   printEnvFile()
   const { runReseal: reseal } = await import('./reseal.ts')
   await reseal(config)
+}
+
+async function runCheck(words: readonly string[]): Promise<void> {
+  const config = readSettings()
+  printEnvFile()
+  const { runCheck: check } = await import('./check.ts')
+  process.exitCode = await check(config, words.includes('--repair'))
 }
 
 async function runDemo(words: readonly string[]): Promise<void> {

@@ -9,6 +9,7 @@ export const lockKind = {
   businesses: `'callbox.businesses'::regclass::oid::integer`,
   callback: `'callbox.twilio_callbacks'::regclass::oid::integer`,
   retention: `'callbox.installation'::regclass::oid::integer`,
+  accounting: `'callbox.webhook_outbox'::regclass::oid::integer`,
 } as const
 
 /** Holds the call until the transaction ends: matching, completing and changing one call never interleave. */
