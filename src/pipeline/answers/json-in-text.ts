@@ -1,8 +1,9 @@
 import { parseJson } from './answer-body.ts'
 
-/** Starts that are tried, and wrappings that are opened; an answer has few. */
-const maxStarts = 1_000
+/** Wrappings that are opened; an answer has few. */
 const maxDepth = 4
+/** Characters that the search for objects examines; a text of nothing but braces would be read once for each of them. */
+const maxExamined = 5_000_000
 
 /**
  * The JSON objects in a model's answer, the likeliest first: the whole text, else the last one in code fences or prose.
@@ -54,9 +55,11 @@ function parseLoosely(text: string): unknown {
 /** The outermost objects, in their order. */
 function objectTextsIn(text: string): string[] {
   const found: string[] = []
+  let examined = 0
   let start = text.indexOf('{')
-  for (let starts = 0; start >= 0 && starts < maxStarts; starts++) {
+  while (start >= 0 && examined < maxExamined) {
     const end = endOfObject(text, start)
+    examined += (end < 0 ? text.length : end) - start
     const json = end < 0 ? '' : text.slice(start, end)
     const isJson = end >= 0 && parseLoosely(json) !== undefined
     if (isJson) found.push(json)
