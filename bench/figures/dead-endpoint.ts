@@ -101,8 +101,7 @@ async function startAnew(database: BenchDatabase, url: string): Promise<void> {
   await pool.query(`insert into callbox.routes (business_id, direction) values ($1, 'inbound'), ($1, 'outbound')`, [
     deadBusiness,
   ])
-  await pool.query(
-    `update callbox.webhook_outbox set due_at = now(), step = 0 where business_id = $1 and status = 'pending' and step > 0`,
-    [deadBusiness],
-  )
+  await pool.query(`update callbox.webhook_due set due_at = now(), step = 0 where business_id = $1 and step > 0`, [
+    deadBusiness,
+  ])
 }

@@ -23,10 +23,10 @@ const statements = {
   enqueue: `select callbox.callbox_enqueue($1, $2, 'call.completed', 'inbound', $3::json)`,
   insert: `
     with row as (
-      insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
-      values ($1, $4, $2, 'call.completed', 'inbound', $5)
+      insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+      values ($1, $4, $2, 'call.completed', 'inbound', $3::json)
     )
-    insert into callbox.webhook_payloads (business_id, delivery_id, payload) values ($1, $4, $3::json)`,
+    insert into callbox.webhook_due (business_id, id, direction, bytes) values ($1, $4, 'inbound', octet_length($3::text))`,
 }
 
 serve<CommitMethods>({
@@ -41,7 +41,7 @@ serve<CommitMethods>({
         const callSid = `CA${randomUUID().replaceAll('-', '')}`
         const business = businesses[turn % businesses.length] ?? 1
         const values = [business, callSid, payload]
-        if (by === 'insert') values.push(deliveryId(business, callSid), business % 64)
+        if (by === 'insert') values.push(deliveryId(business, callSid))
         await client.query({ name: by, text: statements[by], values })
         const nowMs = performance.now()
         if (nowMs >= beginMs && nowMs < endMs) commits += 1

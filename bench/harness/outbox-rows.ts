@@ -17,16 +17,17 @@ export async function fillOutbox(
 ): Promise<void> {
   await database.pool.query(
     `with enqueued as (
-       insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
+       insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
        select business_id, callbox.callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-              direction, business_id % 64
+              direction, $4::json
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
        cross join unnest($5::text[]) as d (direction)
        cross join lateral (select 'CA' || md5($3 || n || direction || business_id) as call_sid) as call
-       returning business_id, id
+       returning business_id, id, direction
      )
-     insert into callbox.webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from enqueued`,
+     insert into callbox.webhook_due (business_id, id, direction, bytes)
+     select business_id, id, direction, octet_length($4::text) from enqueued`,
     [businesses, rowsEach, series, payload, directions],
   )
 }
@@ -40,12 +41,9 @@ export async function fillDelivered(
 ): Promise<void> {
   await database.pool.query(
     `with delivered as (
-       insert into callbox.webhook_outbox (
-         business_id, id, call_sid, event_type, direction, slot,
-         status, version, attempt_count, created_at, due_at, finished_at
-       )
+       insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, created_at, payload)
        select business_id, callbox.callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
-              'inbound', business_id % 64, 'delivered', 1, 1, at, at, at + interval '20 milliseconds'
+              'inbound', at, $4::json
        from generate_series(1, $2::integer) as n
        cross join unnest($1::bigint[]) as b (business_id)
        cross join lateral (
@@ -53,8 +51,6 @@ export async function fillDelivered(
                 now() - interval '30 days' * (1 - n / $2::float8) as at
        ) as call
        returning business_id, id, created_at
-     ), sent as (
-       insert into callbox.webhook_payloads (business_id, delivery_id, payload) select business_id, id, $4::json from delivered
      )
      insert into callbox.webhook_attempts (
        business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, response_excerpt
@@ -67,7 +63,7 @@ export async function fillDelivered(
 
 export async function countPending(database: BenchDatabase, businesses: readonly number[]): Promise<number> {
   const { rows } = await database.pool.query<{ n: number }>(
-    `select count(*)::integer as n from callbox.webhook_outbox where status = 'pending' and business_id = any($1::bigint[])`,
+    `select count(*)::integer as n from callbox.webhook_due where business_id = any($1::bigint[])`,
     [businesses],
   )
   return rows[0]?.n ?? 0
