@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { customHeaders } from '../src/admin/schemas/custom-headers.ts'
-import { AddressGuard } from '../src/dispatcher/address-guard.ts'
-import { Poster, type PostResult } from '../src/dispatcher/post.ts'
-import { NameResolver } from '../src/dispatcher/resolve-name.ts'
+import { AddressGuard } from '../src/dispatcher/sending/address-guard.ts'
+import { Poster, type PostResult } from '../src/dispatcher/sending/post.ts'
+import { NameResolver } from '../src/dispatcher/sending/resolve-name.ts'
 import {
   forbiddenV4,
   forbiddenV6,

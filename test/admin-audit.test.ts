@@ -137,7 +137,7 @@ test('a change that cannot be recorded is not made', async () => {
     (
       await database.pool.query(
         `select (select json_agg(b) from businesses b) as businesses, (select json_agg(r) from routes r) as routes,
-                (select json_agg(o) from webhook_outbox o) as outbox, (select json_agg(c) from calls c) as calls,
+                (select json_agg(o) from webhook_deliveries o) as outbox, (select json_agg(c) from calls c) as calls,
                 (select json_agg(d) from call_details d) as details,
                 (select json_agg(q) from requeues q) as requeues`,
       )

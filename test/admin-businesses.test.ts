@@ -239,7 +239,7 @@ describe('skipped deliveries that a new URL would fit', () => {
     expect(await fit({ outbound_webhook_url: 'https://e.example/' })).toEqual({ inbound: 0, outbound: 1 })
     expect(await fit({ inbound_webhook_url: 'https://f.example/' })).toEqual({ inbound: 2, outbound: 0 })
     expect(await fit({ generic_webhook_url: 'https://g.example/' })).toEqual({ inbound: 0, outbound: 0 })
-    const { rows } = await database.pool.query('select distinct status from webhook_outbox where business_id = 30')
+    const { rows } = await database.pool.query('select distinct status from webhook_deliveries where business_id = 30')
     expect(rows).toEqual([{ status: 'skipped' }])
   })
 })

@@ -31,7 +31,7 @@ const stored = async (id: string) =>
       `select status, reason, version, attempt_count, step, requeued, finished_at,
               (select payload::text from webhook_payloads where delivery_id = id) as payload,
               due_at <= now() as is_due, due_at::text as due
-       from webhook_outbox where id = $1`,
+       from webhook_deliveries where id = $1`,
       [id],
     )
   ).rows[0]

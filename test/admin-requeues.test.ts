@@ -50,7 +50,9 @@ const untilState = (id: string, state: string) =>
   })
 /** CallSids of what was requeued since, by the version that a requeue counts up. */
 const requeued = async () =>
-  (await query('select call_sid from webhook_outbox where version > 0 order by call_sid')).map((row) => row.call_sid)
+  (await query('select call_sid from webhook_deliveries where version > 0 order by call_sid')).map(
+    (row) => row.call_sid,
+  )
 const set = (id: string, columns: Record<string, unknown>) =>
   database.knex('callbox.webhook_outbox').where({ id }).update(columns)
 const finished = { finished_at: '2025-01-01T00:00:00Z', due_at: '2025-01-01T00:00:00Z' }
@@ -125,18 +127,18 @@ describe('requeues what its filter says', () => {
 test('as one requeue does: same id and bytes, schedule from its start, attempts counted on', async () => {
   await fill()
   const before = await query(
-    'select call_sid, id, payload::text from webhook_outbox join webhook_payloads on delivery_id = id order by call_sid',
+    'select call_sid, id, payload::text from webhook_deliveries join webhook_payloads on delivery_id = id order by call_sid',
   )
   for (const status of ['failed', 'pending']) await untilState((await order({ status, business_id: '2' })).id, 'done')
   const columns = 'status, version, attempt_count, step, requeued, finished_at, reason, due_at <= now() as is_due'
   const stored = async (call: string) =>
-    (await query(`select ${columns} from webhook_outbox where call_sid = $1`, [call]))[0]
+    (await query(`select ${columns} from webhook_deliveries where call_sid = $1`, [call]))[0]
   const anew = { status: 'pending', version: 1, attempt_count: 8, finished_at: null, reason: null, is_due: true }
   expect(await stored('failed 2 inbound')).toEqual({ ...anew, step: 0, requeued: true })
   expect(await stored('pending 2 inbound')).toEqual({ ...anew, step: 7, requeued: false })
   expect(
     await query(
-      'select call_sid, id, payload::text from webhook_outbox join webhook_payloads on delivery_id = id order by call_sid',
+      'select call_sid, id, payload::text from webhook_deliveries join webhook_payloads on delivery_id = id order by call_sid',
     ),
   ).toEqual(before)
 })
@@ -150,7 +152,7 @@ test('what is due is left alone, what has no payload is counted, and routes that
   await emptyTables(database, 'routes')
   const pending = await untilState((await order({ status: 'pending' })).id, 'done')
   expect(pending).toMatchObject({ matched: 1, requeued: 0, already_due: 1, payload_gone: 0 })
-  expect(await query('select version from webhook_outbox where id = $1', [due])).toEqual([{ version: 0 }])
+  expect(await query('select version from webhook_deliveries where id = $1', [due])).toEqual([{ version: 0 }])
   const failed = await untilState((await order({})).id, 'done')
   expect(failed).toMatchObject({ examined: 2, matched: 2, requeued: 1, already_due: 0, payload_gone: 1 })
   expect(await query('select business_id, direction from routes')).toEqual([
@@ -187,7 +189,7 @@ test.each([
   const { id, total } = await order({ status })
   expect(total).toBe(expected)
   expect(await untilState(id, 'done')).toMatchObject({ matched: expected, requeued: expected, payload_gone: 0 })
-  expect(await query('select version, status from webhook_outbox where version > 0 group by 1, 2')).toEqual([
+  expect(await query('select version, status from webhook_deliveries where version > 0 group by 1, 2')).toEqual([
     { version: 1, status: 'pending' },
   ])
   expect(await requeued()).toHaveLength(expected)
@@ -246,7 +248,7 @@ describe('stop and resume', () => {
 
     expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running' })
     expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200, matched: 1200, examined: 1200 })
-    expect(await query('select version, count(*)::int as n from webhook_outbox group by 1')).toEqual([
+    expect(await query('select version, count(*)::int as n from webhook_deliveries group by 1')).toEqual([
       { version: 1, n: 1200 },
     ])
     expect((await post(`/${id}/stop`)).status).toBe(409)
@@ -288,7 +290,7 @@ describe('stop and resume', () => {
     await query('alter table webhook_outbox drop constraint no_more')
     expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running', error: null, finished_at: null })
     expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200 })
-    expect(await query('select distinct version from webhook_outbox')).toEqual([{ version: 1 }])
+    expect(await query('select distinct version from webhook_deliveries')).toEqual([{ version: 1 }])
   })
 })
 
@@ -301,7 +303,7 @@ test('a row that became something else while it was waited for is left as it is'
   await untilSomebodyWaits(database, 'transactionid')
   await trx.commit()
   expect(await untilState(requeue.id, 'done')).toMatchObject({ matched: 1, requeued: 0, already_due: 0 })
-  expect(await query('select status, version from webhook_outbox')).toEqual([{ status: 'delivered', version: 0 }])
+  expect(await query('select status, version from webhook_deliveries')).toEqual([{ status: 'delivered', version: 0 }])
 })
 
 test('cut off after any of its statements, it goes on as if it had not been', async () => {
@@ -322,7 +324,7 @@ test('cut off after any of its statements, it goes on as if it had not been', as
     startRunner()
     expect(await untilState(id, 'done')).toMatchObject({ matched: 1200, requeued: 1200 })
     await runner.stop()
-    expect(await query('select distinct version, status from webhook_outbox')).toEqual([
+    expect(await query('select distinct version, status from webhook_deliveries')).toEqual([
       { version: 1, status: 'pending' },
     ])
   }

@@ -93,6 +93,6 @@ test('what is not understood is refused, and enqueues nothing', async () => {
     expect([body, (await send('13', body)).status]).toEqual([body, 400])
   }
   expect((await api.send('GET', '/admin/businesses/13/test-events')).headers.get('allow')).toBe('POST')
-  const { rows } = await database.pool.query('select 1 from webhook_outbox where business_id in (13, 999)')
+  const { rows } = await database.pool.query('select 1 from webhook_deliveries where business_id in (13, 999)')
   expect(rows).toEqual([])
 })

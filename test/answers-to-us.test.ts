@@ -188,10 +188,9 @@ describe('facts', () => {
     expect(() => readFactsAnswer(text, ['sale', 'rent'])).toThrow('of the form that was asked for')
   })
 
-  test('a text of braces costs no time', () => {
-    const start = performance.now()
-    expect(() => readFactsAnswer('{"'.repeat(50_000), [])).toThrow()
-    expect(performance.now() - start).toBeLessThan(5_000)
+  // A search that starts over at each brace would outlast the test's own limit.
+  test('a text of a million braces is searched once, not once for each', () => {
+    expect(() => readFactsAnswer('{"'.repeat(1_000_000), [])).toThrow()
   })
 })
 
@@ -354,10 +353,9 @@ describe('no speech', () => {
     expect(isNoSpeech('Okay. Yeah. Okay, thank you. Bye.', 25)).toBe(false)
   })
 
-  test('phrases that can be divided in many ways cost no time', () => {
-    const start = performance.now()
+  // Trying each division would outlast the test's own limit.
+  test('phrases that can be divided in many ways are divided once', () => {
     expect(isNoSpeech(`${'Bye bye. '.repeat(3_000)}Dana`, 60)).toBe(false)
-    expect(performance.now() - start).toBeLessThan(5_000)
   })
 })
 
@@ -390,10 +388,8 @@ describe('a loop', () => {
     expect(isLoop(text)).toBe(false)
   })
 
-  test('of an hour of speech is looked for in no time', () => {
+  test('is not found in hours of speech, however long the search might be', () => {
     const words = Array.from({ length: 60_000 }, (_, at) => `w${(at * 7_919) % 10_007}`).join(' ')
-    const start = performance.now()
     expect(isLoop(words)).toBe(false)
-    expect(performance.now() - start).toBeLessThan(5_000)
   })
 })

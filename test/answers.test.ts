@@ -93,7 +93,7 @@ describe('one batch of every answer', () => {
     if (expected.excerpt !== undefined) expect(attempt?.response_excerpt).toEqual(expected.excerpt)
     if (expected.result === 'ok') {
       expect(attempt?.error).toBeNull()
-      expect(row).toMatchObject({ status: 'delivered', reason: null, attempt_count: 1, version: 1 })
+      expect(row).toMatchObject({ status: 'delivered', reason: null, attempt_count: 1 })
       return
     }
     if (expected.result !== 'http_error') expect(attempt?.error).toMatch(/\w/)
@@ -275,7 +275,6 @@ test('a schedule used up: failed, with the reason', async () => {
   expect(await untilStatus(database, id, 'failed')).toMatchObject({
     reason: 'no 2xx in 3 attempts; the last: HTTP 502',
     attempt_count: 3,
-    version: 3,
   })
   expect((await attemptsOf(database, id)).map(({ number, result }) => [number, result])).toEqual([
     [1, 'reset'],

@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { startReceiver } from '../src/demo/receiver.ts'
-import { Breaker, parkAfterMs } from '../src/dispatcher/breaker.ts'
-import { Ramp } from '../src/dispatcher/ramp.ts'
-import { RateLimit } from '../src/dispatcher/rate-limit.ts'
+import { RateLimit } from '../src/dispatcher/routes/rate-limit.ts'
+import { type HealthChange, parkAfterMs, RouteHealth } from '../src/dispatcher/routes/route-health.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
@@ -11,78 +10,144 @@ import { eventually } from './helpers/eventually.ts'
 import { enqueue, untilStatus } from './helpers/outbox.ts'
 import { changeRoute, routeOf, untilRoute } from './helpers/routes.ts'
 
-describe('Breaker', () => {
-  const failTimes = (breaker: Breaker, times: number, nowMs = 0) => {
+describe('RouteHealth', () => {
+  const ok = { of: 'endpoint', ok: true } as const
+  const failed = (reason = 'HTTP 500', holdMs = 0) =>
+    ({ of: 'endpoint', ok: false, reason, isGone: false, holdMs }) as const
+  const gone = { of: 'endpoint', ok: false, reason: 'gone', isGone: true, holdMs: 0 } as const
+  const payload = { of: 'payload' } as const
+
+  /** So many failures, each of another delivery. @returns what the last one changed. */
+  function fail(health: RouteHealth, times: number, nowMs = 0): HealthChange | null {
     let change = null
-    for (let n = 0; n < times; n += 1) change = breaker.failed('HTTP 500', breaker.open, nowMs)
+    for (let n = 0; n < times; n += 1) change = health.judge(failed(), `d${n}`, health.state === 'failing', nowMs)
     return change
   }
 
   test('five failures in a row open it, a success in between does not', () => {
-    const breaker = new Breaker()
-    expect(failTimes(breaker, 4)).toBeNull()
-    expect(breaker.succeeded()).toBeNull()
-    expect(failTimes(breaker, 4)).toBeNull()
-    expect(breaker.open).toBe(false)
-    expect(failTimes(breaker, 1)).toMatchObject({ state: 'failing', reason: 'HTTP 500', probes: 0, probeInMs: 1_000 })
-    expect(breaker.open).toBe(true)
-    expect(breaker.succeeded()).toEqual({ state: 'active' })
-    expect(breaker.open).toBe(false)
+    const health = new RouteHealth()
+    expect(fail(health, 4)).toBeNull()
+    expect(health.judge(ok, 'd', false, 0)).toBeNull()
+    expect(fail(health, 4)).toBeNull()
+    expect(health.state).toBe('active')
+    expect(fail(health, 1)).toMatchObject({
+      state: 'failing',
+      isNew: true,
+      reason: 'HTTP 500',
+      probes: 0,
+      waitMs: 1_000,
+    })
+    expect(health.state).toBe('failing')
+    expect(health.judge(ok, 'd', true, 0)).toMatchObject({ state: 'active', isNew: true, waitMs: 0 })
+    expect(health.state).toBe('active')
+  })
+
+  test('one delivery that fails again and again opens nothing, nor do two; the third one does', () => {
+    const health = new RouteHealth()
+    for (let n = 0; n < 20; n += 1) expect(health.judge(failed(), 'bad', false, 0)).toBeNull()
+    for (let n = 0; n < 20; n += 1) expect(health.judge(failed(), 'worse', false, 0)).toBeNull()
+    expect(health.judge(failed(), 'third', false, 0)).toMatchObject({ state: 'failing' })
+  })
+
+  test("a payload's fault moves it in neither direction", () => {
+    const health = new RouteHealth()
+    fail(health, 4)
+    for (let n = 0; n < 20; n += 1) expect(health.judge(payload, `p${n}`, false, 0)).toBeNull()
+    expect(fail(health, 1)).toMatchObject({ state: 'failing', probes: 0 })
+    expect(health.judge(payload, 'p', true, 5_000)).toMatchObject({
+      state: 'failing',
+      isNew: false,
+      probes: 0,
+      waitMs: 1_000,
+    })
+    expect(health.judge(payload, 'p', false, 5_000)).toBeNull()
+    expect(health.state).toBe('failing')
   })
 
   test('probes come at intervals that double from 1 s to 5 min', () => {
-    const breaker = new Breaker()
-    failTimes(breaker, 5)
-    const seconds = []
+    const health = new RouteHealth()
+    fail(health, 5)
+    let nowMs = 0
+    const seconds: number[] = []
     for (let n = 0; n < 60; n += 1) {
-      const change = breaker.failed('timeout', true, 0)
-      seconds.push(change?.state === 'failing' ? change.probeInMs / 1_000 : null)
+      nowMs += 600_000
+      seconds.push((health.judge(failed('timeout'), 'd', true, nowMs)?.waitMs ?? 0) / 1_000)
     }
     expect(seconds.slice(0, 10)).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300])
     expect(new Set(seconds.slice(9))).toEqual(new Set([300]))
   })
 
   test('what was in flight when it opened is no probe', () => {
-    const breaker = new Breaker()
-    failTimes(breaker, 5)
-    for (let n = 0; n < 20; n += 1) expect(breaker.failed('HTTP 500', false, 10)).toBeNull()
-    expect(breaker.failed('HTTP 500', true, 10)).toMatchObject({ probes: 1, probeInMs: 2_000 })
+    const health = new RouteHealth()
+    fail(health, 5)
+    for (let n = 0; n < 20; n += 1) expect(health.judge(failed(), `late${n}`, false, 10)).toBeNull()
+    expect(health.judge(failed(), 'd', true, 2_000)).toMatchObject({ probes: 1, waitMs: 2_000 })
   })
 
-  test('five days without one success park it, a moment less does not', () => {
-    const breaker = new Breaker()
-    failTimes(breaker, 5, 1_000)
-    expect(breaker.failed('dns', true, 1_000 + parkAfterMs - 1)).toMatchObject({ state: 'failing' })
-    expect(breaker.failed('dns', true, 1_000 + parkAfterMs)).toEqual({
+  test('five days without a success park an open breaker, a moment less does not; a closed one never', () => {
+    const health = new RouteHealth()
+    fail(health, 5, 1_000)
+    expect(health.judge(failed('dns'), 'd', true, 1_000 + parkAfterMs - 1)).toMatchObject({ state: 'failing' })
+    expect(health.judge(failed('dns'), 'd', true, 1_000 + parkAfterMs)).toMatchObject({
       state: 'parked',
-      reason: 'no success for 5 days; the last: dns',
+      reason: 'no success for 5 days; the last failure: dns',
     })
+    const quiet = new RouteHealth()
+    for (let day = 0; day < 20; day += 1) expect(quiet.judge(failed(), 'bad', false, day * 86_400_000)).toBeNull()
+    expect(quiet.state).toBe('active')
   })
 
-  test('it goes on where its row says', () => {
-    const breaker = new Breaker()
-    breaker.restore(true, 3, parkAfterMs - 1_000, 50_000)
-    expect(breaker.open).toBe(true)
-    expect(breaker.failed('reset', true, 50_500)).toMatchObject({ probes: 4, probeInMs: 16_000 })
-    expect(breaker.failed('reset', true, 51_000)).toMatchObject({ state: 'parked' })
-    breaker.restore(false, 0, null, 60_000)
-    expect(failTimes(breaker, 4, 60_000)).toBeNull()
-    expect(failTimes(breaker, 1, 60_000)).toMatchObject({ state: 'failing', failingForMs: 0 })
+  test('it continues where its row says', () => {
+    const health = new RouteHealth()
+    const row = { state: 'failing', healthVersion: 1, probes: 3, failingForMs: parkAfterMs - 1_000 } as const
+    health.adopt(row, 50_000)
+    expect(health.state).toBe('failing')
+    expect(health.judge(failed('reset'), 'd', true, 50_500)).toMatchObject({ probes: 4, waitMs: 16_000 })
+    expect(health.judge(failed('reset'), 'd', true, 151_000)).toMatchObject({ state: 'parked' })
+    health.adopt({ state: 'active', healthVersion: 2, probes: 0, failingForMs: null }, 160_000)
+    expect(fail(health, 4, 160_000)).toBeNull()
+    expect(fail(health, 1, 160_000)).toMatchObject({ state: 'failing', failingForMs: 0 })
   })
-})
 
-test('Ramp: one after trouble, one more for each success, never above the limit', () => {
-  const ramp = new Ramp()
-  expect(ramp.limit(16)).toBe(16)
-  ramp.afterTrouble()
-  const limits = []
-  for (let n = 0; n < 6; n += 1) {
-    limits.push(ramp.limit(4))
-    ramp.succeeded()
-  }
-  expect(limits).toEqual([1, 2, 3, 4, 4, 4])
-  ramp.afterTrouble()
-  expect(ramp.limit(4)).toBe(1)
+  test('a row that is not newer changes nothing', () => {
+    const health = new RouteHealth()
+    health.stored(7)
+    health.adopt({ state: 'failing', healthVersion: 7, probes: 3, failingForMs: 1 }, 0)
+    expect(health.state).toBe('active')
+    expect([health.adoptParked(7), health.adoptParked(8), health.state]).toEqual([false, true, 'parked'])
+  })
+
+  test('410 parks it, and nothing that is answered after that changes it', () => {
+    const health = new RouteHealth()
+    expect(health.judge(gone, 'd', false, 0)).toMatchObject({ state: 'parked', reason: 'gone', isNew: true })
+    for (const verdict of [ok, failed(), gone, payload]) expect(health.judge(verdict, 'd', false, 0)).toBeNull()
+    expect(health.allowed(16)).toBe(0)
+  })
+
+  test('Retry-After holds it, open or not, and a shorter one does not shorten that', () => {
+    const health = new RouteHealth()
+    expect(health.judge(failed('HTTP 429', 60_000), 'd1', false, 0)).toMatchObject({ state: 'active', waitMs: 60_000 })
+    expect(health.judge(failed('HTTP 429', 10_000), 'd2', false, 0)).toBeNull()
+    expect([health.waitMs(0), health.waitMs(59_999), health.waitMs(60_000)]).toEqual([60_000, 1, 0])
+    expect(fail(health, 3)).toMatchObject({ state: 'failing', waitMs: 60_000 })
+    expect(health.judge(failed('HTTP 503', 100_000), 'd', true, 60_000)).toMatchObject({ probes: 1, waitMs: 100_000 })
+  })
+
+  test('it ramps up after trouble: one, and one more for each success, never above the limit', () => {
+    const health = new RouteHealth()
+    expect(health.allowed(16)).toBe(16)
+    fail(health, 5)
+    expect(health.allowed(16)).toBe(1)
+    health.judge(ok, 'd', true, 10_000)
+    const limits = []
+    for (let n = 0; n < 6; n += 1) {
+      limits.push(health.allowed(4))
+      health.judge(ok, 'd', false, 10_000)
+    }
+    expect(limits).toEqual([1, 2, 3, 4, 4, 4])
+    health.judge(failed('HTTP 429', 1_000), 'd', false, 10_000)
+    expect(health.allowed(4)).toBe(1)
+  })
 })
 
 describe('RateLimit', () => {
@@ -170,7 +235,7 @@ async function countsOf(businessId: string): Promise<Counts> {
             count(*) filter (where step > 0)::int as moved,
             count(*) filter (where attempt_count > 0 and step = 0)::int as probed,
             (select count(*)::int from webhook_attempts where business_id = $1) as attempts
-     from webhook_outbox where business_id = $1`,
+     from webhook_deliveries where business_id = $1`,
     [businessId],
   )
   const [row] = rows
@@ -231,7 +296,7 @@ describe('a dispatcher', () => {
 
     accepts = true
     atOnce = 0
-    await database.pool.query('update webhook_outbox set due_at = now() where business_id = $1', [business])
+    await database.pool.query('update webhook_due set due_at = now() where business_id = $1', [business])
     await changeRoute(database, business, 'probe_at = now()')
     await untilAllDelivered(business)
     expect(await routeOf(database, business)).toMatchObject({ state: 'active', reason: null, probes: 0 })
@@ -321,7 +386,9 @@ describe('a dispatcher', () => {
     await changeRoute(database, long, since('5 days 1 second'))
     await changeRoute(database, short, since('4 days 23 hours'))
     runDispatcher(database.url, settings)
-    expect((await untilRoute(database, long, 'parked')).reason).toBe('no success for 5 days; the last: HTTP 500')
+    expect((await untilRoute(database, long, 'parked')).reason).toBe(
+      'no success for 5 days; the last failure: HTTP 500',
+    )
     const { failing_for_ms, probe_in_ms } = await untilRoute(database, short, 'failing', ({ probes }) => probes === 10)
     expect(failing_for_ms).toBeGreaterThan(4.9 * 86_400_000)
     expect(probe_in_ms).toBeGreaterThan(200_000)

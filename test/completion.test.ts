@@ -34,7 +34,7 @@ async function everythingOf(callSid: string) {
   return {
     calls: await rows('select * from calls where call_sid = $1'),
     steps: await rows('select * from call_steps where call_sid = $1 order by step'),
-    outbox: await rows('select * from webhook_outbox where call_sid = $1'),
+    outbox: await rows('select * from webhook_deliveries where call_sid = $1'),
   }
 }
 
@@ -93,7 +93,7 @@ describe('the transaction that completes a call', () => {
     })
     await completeCall(database.knex, job, 0, results)
     const { rows } = await database.pool.query(
-      'select payload::text from webhook_outbox join webhook_payloads on delivery_id = id where call_sid = $1',
+      'select payload::text from webhook_deliveries join webhook_payloads on delivery_id = id where call_sid = $1',
       [job.callSid],
     )
     expect(rows[0].payload).toContain('"lead_id":"7","phone":"+2","customer_name":"Dana","direction":"outbound"')

@@ -132,7 +132,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     // The requeue waits for this one, so the API is killed in the middle of it.
     const holder = await database.pool.connect()
     onTestFinished(() => holder.release(true))
-    await holder.query(`begin; select from webhook_outbox where call_sid = 'CA1700' for update`)
+    await holder.query(`begin; select from webhook_deliveries where call_sid = 'CA1700' for update`)
 
     const page = await openConsole(browser, url)
     await page.goto(`${url}/console/deliveries?status=failed&business_id=1`)
@@ -152,7 +152,7 @@ describe.skipIf(!hasBrowser)('in a browser', () => {
     await page.reload()
     await page.getByText('2,000', { exact: true }).first().waitFor()
     const { rows } = await database.pool.query(
-      'select status, version, count(*)::integer from webhook_outbox group by 1, 2',
+      'select status, version, count(*)::integer from webhook_deliveries group by 1, 2',
     )
     expect(rows).toEqual([{ status: 'pending', version: 1, count: 2_000 }])
   })

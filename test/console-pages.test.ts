@@ -82,7 +82,7 @@ describe.skipIf(!hasBrowser)('every page in a browser', () => {
 /** Paths below `/console` of all pages that this file is about, with what is stored. */
 async function everyPage({ pool }: TestDatabase): Promise<string[]> {
   const { rows: deliveries } = await pool.query(
-    `select distinct on (status) id from webhook_outbox order by status, id`,
+    `select distinct on (status) id from webhook_deliveries order by status, id`,
   )
   const { rows: requeues } = await pool.query(
     `insert into requeues (operator, filter, until, state, total, total_is_exact, matched, error)

@@ -9,7 +9,7 @@ import { sentHeaders } from '../src/admin/console/deliveries/sent-headers.ts'
 import { shellQuote } from '../src/admin/console/deliveries/shell-quote.ts'
 import { prettyJson } from '../src/admin/console/json-view.ts'
 import { visibleText } from '../src/admin/console/visible-text.ts'
-import { requestFor } from '../src/dispatcher/webhook-request.ts'
+import { requestFor } from '../src/dispatcher/sending/webhook-request.ts'
 import { textOf } from './helpers/console.ts'
 import { hebrew, hostile } from './helpers/console-data.ts'
 

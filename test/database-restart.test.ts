@@ -124,7 +124,9 @@ test('PostgreSQL stopped at once and started again under all three roles: they c
   const calls = [before, inFlight, inTranscription, during]
   for (const { callSid } of calls) await untilPosted(callSid)
   await eventually('everything is delivered', async () => {
-    const { rows } = await pool.query('select status, count(*)::int as n from callbox.webhook_outbox group by status')
+    const { rows } = await pool.query(
+      'select status, count(*)::int as n from callbox.webhook_deliveries group by status',
+    )
     return rows.length === 1 && rows[0].status === 'delivered' && rows[0].n === calls.length + waiting.length
   })
   for (const { callSid } of calls) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { startReceiver } from '../src/demo/receiver.ts'
-import { joinFleet } from '../src/dispatcher/sql/membership.ts'
+import { joinFleet } from '../src/dispatcher/lease/membership.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
@@ -81,7 +81,7 @@ test('after a hundred event types of other programs the label is `other`; those 
     )
   const ended = async () => {
     const { rows } = await database.pool.query(
-      `select count(*)::integer as n from webhook_outbox where business_id = 3 and status = 'skipped'`,
+      `select count(*)::integer as n from webhook_deliveries where business_id = 3 and status = 'skipped'`,
     )
     return rows[0].n as number
   }

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
-import { AddressGuard } from '../src/dispatcher/address-guard.ts'
-import { Poster } from '../src/dispatcher/post.ts'
+import { AddressGuard } from '../src/dispatcher/sending/address-guard.ts'
+import { Poster } from '../src/dispatcher/sending/post.ts'
 import { forbiddenV4, isInV4, plumbingV4, v4In, v4Within } from './helpers/addresses.ts'
 
 /** The sixteen bytes of an address, in groups. */

@@ -43,7 +43,7 @@ async function enqueueMany(businessId: string, count: number, attempts = 0): Pro
   )
   if (attempts === 0) return
   await database.pool.query(
-    `update webhook_outbox set attempt_count = $2, requeued = true, version = 1, due_at = due_at - interval '1 minute'
+    `update webhook_due set attempt_count = $2, requeued = true, version = 1, due_at = due_at - interval '1 minute'
      where business_id = $1`,
     [businessId, attempts],
   )
@@ -57,7 +57,7 @@ function answersAfter(businessId: string, ms: number): void {
 
 async function pendingOf(businessIds: readonly string[]): Promise<number> {
   const { rows } = await database.pool.query<{ n: number }>(
-    `select count(*)::int as n from webhook_outbox where business_id = any($1) and status = 'pending'`,
+    `select count(*)::int as n from webhook_deliveries where business_id = any($1) and status = 'pending'`,
     [businessIds],
   )
   return rows[0]?.n ?? 0
@@ -79,10 +79,10 @@ async function expectOneAttemptEach(businessIds: readonly string[]): Promise<voi
   const { rows } = await database.pool.query(
     `select distinct status, step, attempt_count,
             (select count(*)::int from webhook_attempts a where a.business_id = o.business_id and a.delivery_id = o.id) as attempts
-     from webhook_outbox o where business_id = any($1)`,
+     from webhook_deliveries o where business_id = any($1)`,
     [businessIds],
   )
-  expect(rows).toEqual([{ status: 'delivered', step: 0, attempt_count: 1, attempts: 1 }])
+  expect(rows).toEqual([{ status: 'delivered', step: null, attempt_count: 1, attempts: 1 }])
 }
 
 const settings = { WEBHOOK_TIMEOUT: '40s', WEBHOOK_RETRY_SCHEDULE: '1h' }
@@ -121,7 +121,7 @@ test('a new event goes before backlogs of retries of all other routes', async ()
 test('retries are not starved by new events either', async () => {
   const business = await newBusiness(2)
   await enqueueMany(business, 20, 1)
-  const { rows } = await database.pool.query('select id from webhook_outbox where business_id = $1', [business])
+  const { rows } = await database.pool.query('select id from webhook_deliveries where business_id = $1', [business])
   for (let n = 0; n < 400; n += 1) await enqueue(database, business, `CA-new-${n}`)
   answersAfter(business, 5)
   runDispatcher(database.url, settings)

@@ -1,81 +1,120 @@
 import { expect, test } from 'vitest'
-import { HeldDeliveries } from '../src/dispatcher/held-deliveries.ts'
-import { type DueRow, takeRows } from '../src/dispatcher/intake.ts'
-import type { Lease } from '../src/dispatcher/lease.ts'
-import { planRead } from '../src/dispatcher/read-plan.ts'
-import type { RouteHealth } from '../src/dispatcher/route-health.ts'
-import { RouteQueues } from '../src/dispatcher/route-queues.ts'
+import { Slots } from '../src/dispatcher/lease/slots.ts'
+import { Held } from '../src/dispatcher/reading/held.ts'
+import { takeRows } from '../src/dispatcher/reading/intake.ts'
+import type { DueRow } from '../src/dispatcher/reading/read-due.ts'
+import { planRead } from '../src/dispatcher/reading/read-plan.ts'
+import { ReadSequence } from '../src/dispatcher/reading/read-sequence.ts'
+import type { HealthKeeper } from '../src/dispatcher/routes/health-keeper.ts'
+import { RouteQueues } from '../src/dispatcher/routes/route-queues.ts'
+import { Window } from '../src/dispatcher/window.ts'
+import { dueRow, dueUsOf } from './helpers/due-delivery.ts'
 
-const row = (id: string, state: DueRow['state'] = 'active'): DueRow => ({
-  ...{ business_id: '1', direction: 'inbound', revision: 1, state, health_version: 0, probes: 0 },
-  ...{ failing_for_ms: null, id, call_sid: 'CA1', event_type: 'call.completed', version: 0, attempt_count: 0, step: 0 },
-  ...{ requeued: false, created_ms: 0, due_text: `2026-01-01 00:00:0${id}`, payload: Buffer.from('{}') },
-})
+const mebibyte = 1024 * 1024
 
 /** One lane of route 1:inbound, and reads of it. */
-function lane() {
-  const held = new HeldDeliveries()
-  const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 10, onReady: () => undefined })
-  const lease = { owned: new Set([1]) } as Partial<Lease> as Lease
-  const health = { adopt: () => undefined } as Partial<RouteHealth> as RouteHealth
-  const parts = { kind: 'first', lease, held, queues, health, draining: new Set<number>() } as const
+function lane(memoryBytes = 64 * mebibyte) {
+  const reads = new ReadSequence()
+  const slots = new Slots(reads)
+  slots.gain([1, 2, 3])
+  const held = new Held(slots, reads)
+  const window = new Window(10, memoryBytes)
+  const queues = new RouteQueues({ limitsOf: () => null, maxOnProbation: 10, onReady: () => undefined })
+  const health = { adopt: () => undefined } as Partial<HealthKeeper> as HealthKeeper
+  const dependencies = { kind: 'first', slots, held, queues, health, window } as const
   const route = queues.route('1', 'inbound')
-  const plan = () => planRead([route], { kind: 'first', held, sweepAfter: null, nowMs: performance.now() })
-  const takeThese = (read: ReturnType<typeof plan>, rows: DueRow[], cut?: DueRow) =>
-    takeRows(parts, rows, read, { allowance: 4, cut, lost: new Set() })
-  const take = (read: ReturnType<typeof plan>, ids: string[]) =>
+  const plan = (read = reads.begin()) =>
+    planRead([route], {
+      ...{ read, kind: 'first', held, sweepAfter: null },
+      isForLater: () => false,
+      nowMs: performance.now(),
+    })
+  const takeThese = (planned: ReturnType<typeof plan>, rows: DueRow[], cut?: DueRow) => {
+    const taken = takeRows(dependencies, rows, planned, { allowance: 4, cut })
+    reads.end(planned.read)
+    return taken
+  }
+  const take = (planned: ReturnType<typeof plan>, ids: number[]) =>
     takeThese(
-      read,
-      ids.map((id) => row(id)),
+      planned,
+      ids.map((id) => dueRow(1, id)),
     )
   const drop = () => {
-    for (const delivery of queues.clear(route)) held.drop(delivery)
+    for (const delivery of queues.clear(route, reads.next)) {
+      held.drop(delivery)
+      window.drop(delivery)
+    }
   }
-  return { route, plan, take, takeThese, drop }
+  return { route, queues, slots, window, plan, take, takeThese, drop }
 }
 
 test('a read leaves out what is in memory', () => {
   const { plan, take } = lane()
-  expect(take(plan(), ['1', '2'])).toBe(2)
+  expect(take(plan(), [1, 2])).toBe(2)
   expect(plan().held).toEqual({ 1: 1, 2: 1 })
 })
 
-test('what a read brings of a route that was emptied meanwhile is left to a read from the head', () => {
+test('what a read brings of a route that was emptied in the meantime is left to a read from the head', () => {
   const { route, plan, take, drop } = lane()
-  take(plan(), ['1', '2'])
+  take(plan(), [1, 2])
   const begunBefore = plan()
   drop()
-  expect(take(begunBefore, ['3'])).toBe(0)
+  expect(take(begunBefore, [3])).toBe(0)
   const again = plan()
   expect([again.held, again.cursors, again.fromHead]).toEqual([{}, {}, [route]])
 })
 
+test('what a read brings of a slot that was lost and gained in the meantime is not taken', () => {
+  const { slots, plan, take } = lane()
+  const begunBefore = plan()
+  slots.lose([1])
+  slots.gain([1])
+  expect(take(begunBefore, [1])).toBe(0)
+  expect(take(plan(), [1])).toBe(1)
+})
+
+test('a slot that is being drained takes nothing', () => {
+  const { slots, plan, take } = lane()
+  slots.drain([1])
+  expect(take(plan(), [1])).toBe(0)
+})
+
 test('all that a read may bring is taken while no more than the low water was waiting', () => {
   const { route, plan, take } = lane()
-  expect(take(plan(), ['1'])).toBe(1)
-  expect(take(plan(), ['2', '3', '4', '5', '6'])).toBe(4)
-  expect(route.lanes.first).toMatchObject({ cursor: '2026-01-01 00:00:05', hasMore: true })
+  expect(take(plan(), [1])).toBe(1)
+  expect(take(plan(), [2, 3, 4, 5, 6])).toBe(4)
+  expect(route.lanes.first).toMatchObject({ cursorUs: dueUsOf(5), hasMore: true })
 })
 
 test('what committed late, behind the cursor, is read on from there: it may be more than one read brings', () => {
-  const { route, plan, take } = lane()
-  take(plan(), ['8', '9'])
-  expect(route.lanes.first.cursor).toBe('2026-01-01 00:00:09')
+  const { route, plan, take, queues } = lane()
+  take(plan(), [8, 9])
+  expect(route.lanes.first.cursorUs).toBe(dueUsOf(9))
+  queues.readFromHead(route)
   const fromHead = plan()
   expect(fromHead.fromHead).toEqual([route])
-  take(fromHead, ['1', '2', '3', '4'])
-  expect(route.lanes.first).toMatchObject({ cursor: '2026-01-01 00:00:03', hasMore: true })
+  take(fromHead, [1, 2, 3, 4])
+  expect(route.lanes.first).toMatchObject({ cursorUs: dueUsOf(3), hasMore: true })
 })
 
 test('a route in which a read was cut is read again from where that read began: the database may mix up its rows', () => {
   const { route, plan, takeThese } = lane()
-  const rows = [row('3'), row('2')]
+  const rows = [dueRow(1, 3), dueRow(1, 2)]
   expect(takeThese(plan(), rows, rows.at(-1))).toBe(2)
-  expect(route.lanes.first).toMatchObject({ cursor: null, hasMore: true })
+  expect(route.lanes.first).toMatchObject({ cursorUs: null, hasMore: true })
 })
 
-test('of a route whose row still says that it fails there is more than its probe, once its breaker has closed', () => {
+test('a route whose row still says that it fails has more than its probe, once its breaker has closed', () => {
   const { route, plan, takeThese } = lane()
-  takeThese(plan(), [row('1', 'failing')])
+  takeThese(plan(), [dueRow(1, 1, { state: 'failing' })])
   expect(route.lanes.first).toMatchObject({ hasMore: true })
+})
+
+test('payloads are taken up to three quarters of the memory, and the rest is kept for other routes', () => {
+  const { plan, takeThese, window } = lane(16 * mebibyte)
+  const large = (businessId: number, id: number) => dueRow(businessId, id, { payload: Buffer.alloc(mebibyte) })
+  const rows = [1, 2, 3].flatMap((business) => [1, 2, 3, 4].map((n) => large(business, business * 10 + n)))
+  takeThese(plan(), rows)
+  // A lane keeps a sixteenth of the memory, or one payload.
+  expect(window.roomBytes).toBe(13 * mebibyte)
 })

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { AddressGuard } from '../src/dispatcher/address-guard.ts'
-import { Poster } from '../src/dispatcher/post.ts'
+import { AddressGuard } from '../src/dispatcher/sending/address-guard.ts'
+import { Poster } from '../src/dispatcher/sending/post.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
@@ -17,6 +17,7 @@ beforeAll(async () => {
 /**
  * An endpoint that answers so many POSTs of each connection, and closes it when another comes; a business that uses it.
  *
+ * @param resets it resets the connection (RST) instead of closing it (FIN).
  * @param together of so many the answers wait for one another, and so each has its own connection.
  */
 async function closingEndpoint(
@@ -25,7 +26,8 @@ async function closingEndpoint(
     answersOn,
     together = 1,
     lastWords = '',
-  }: { answersOn(connection: number): number; together?: number; lastWords?: string },
+    resets = false,
+  }: { answersOn(connection: number): number; together?: number; lastWords?: string; resets?: boolean },
 ) {
   const answered = new Map<Socket, number>()
   const first: Socket[] = []
@@ -33,7 +35,7 @@ async function closingEndpoint(
   const answer = (socket: Socket): void => {
     const left = answered.get(socket) ?? answersOn(answered.size + 1)
     answered.set(socket, left - 1)
-    if (left <= 0) socket.end(lastWords)
+    if (left <= 0) resets ? socket.resetAndDestroy() : socket.end(lastWords)
     else if (first.length >= together) accept(socket)
     else if (first.push(socket) === together) first.forEach(accept)
   }
@@ -77,6 +79,25 @@ test('kept connections that are closed as POSTs come cost an attempt on record, 
   expect(openings.map(({ value }) => value).filter((value) => value > 0)).toEqual([])
 })
 
+test('a kept connection that is reset is as free as one that is closed', async () => {
+  await closingEndpoint('3', { answersOn: () => 1, resets: true })
+  const dispatcher = runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1h' })
+  await untilStatus(database, await enqueue(database, '3', 'CA1'), 'delivered')
+  const ids = []
+  for (const call of ['CA2', 'CA3']) ids.push(await enqueue(database, '3', call))
+  for (const id of ids) await untilStatus(database, id, 'delivered')
+  expect(await Promise.all(ids.map(resultsOf))).toContain('reset, ok')
+  expect((await dispatcher.metrics.retries.get()).values).toEqual([])
+})
+
+test('a new connection that is reset is a failure like any other', async () => {
+  await closingEndpoint('4', { answersOn: () => 0, resets: true })
+  runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1h' })
+  const id = await enqueue(database, '4', 'CA1')
+  await eventually('its wait began', async () => ((await deliveryOf(database, id)).step ?? 0) > 0)
+  expect(await resultsOf(id)).toBe('reset')
+})
+
 test('cut off again on a connection of its own, it is a failure like any other', async () => {
   await closingEndpoint('2', { answersOn: (connection) => (connection === 1 ? 1 : 0), lastWords: 'HTTP/1.1 20' })
   runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1h' })
@@ -84,7 +105,7 @@ test('cut off again on a connection of its own, it is a failure like any other',
   const id = await enqueue(database, '2', 'CA2')
   const row = await eventually('its wait began', async () => {
     const found = await deliveryOf(database, id)
-    return found.step > 0 && found
+    return (found.step ?? 0) > 0 && found
   })
   expect(row).toMatchObject({ step: 1, attempt_count: 2 })
   expect(row.due_in_ms).toBeGreaterThan(3_000_000)

@@ -37,7 +37,7 @@ async function enqueueForAll(named: string): Promise<string[]> {
 async function untilDelivered(ids: string[]): Promise<void> {
   await eventually('all are delivered', async () => {
     const { rows } = await database.pool.query(
-      `select from webhook_outbox where id = any($1::uuid[]) and status = 'delivered'`,
+      `select from webhook_deliveries where id = any($1::uuid[]) and status = 'delivered'`,
       [ids],
     )
     return rows.length === ids.length
@@ -176,7 +176,7 @@ test('SIGSTOP past the lease, then SIGCONT: it sends nothing of what it had wait
   })
   const repeated = [...(await ledger(ids)).values()].filter(({ posts }) => posts !== 1)
   expect(repeated).toEqual(Array(2 * own.length).fill({ posts: 2, attempts: 2 }))
-  const { rows: after } = await database.pool.query('select distinct status, attempt_count from webhook_outbox')
+  const { rows: after } = await database.pool.query('select distinct status, attempt_count from webhook_deliveries')
   expect(after).toEqual([{ status: 'delivered', attempt_count: 1 }])
 
   other.signal('SIGTERM')

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { DeathWatch, deathAfterMs } from '../src/dispatcher/death-watch.ts'
-import type { Delivery } from '../src/dispatcher/delivery.ts'
-import { HeldDeliveries } from '../src/dispatcher/held-deliveries.ts'
-import type { PostResult } from '../src/dispatcher/post.ts'
-import { outcomeOf, parseRetryAfter } from '../src/dispatcher/retry-policy.ts'
-import { type FleetView, planSlots } from '../src/dispatcher/slot-plan.ts'
+import { DeathWatch, deathAfterMs } from '../src/dispatcher/lease/death-watch.ts'
+import { type FleetView, planSlots } from '../src/dispatcher/lease/slot-plan.ts'
+import { Slots } from '../src/dispatcher/lease/slots.ts'
+import { Held } from '../src/dispatcher/reading/held.ts'
+import { ReadSequence } from '../src/dispatcher/reading/read-sequence.ts'
+import { Route } from '../src/dispatcher/routes/route.ts'
+import type { PostResult } from '../src/dispatcher/sending/post.ts'
+import { outcomeOf, parseRetryAfter } from '../src/dispatcher/sending/retry-policy.ts'
+import { dueDelivery } from './helpers/due-delivery.ts'
 
 describe('slot plan', () => {
   /** A fleet of these dispatchers; `owners` tells how many slots each id holds, from slot 0 on. */
@@ -103,83 +106,99 @@ describe('death watch', () => {
 })
 
 describe('held deliveries', () => {
-  const delivery = (id: string, slot: number): Delivery => ({
-    ...{ id, route: { name: `${slot}:inbound`, slot }, businessId: String(slot), direction: 'inbound', callSid: '' },
-    ...{ eventType: '', version: 0, attemptCount: 0, step: 0, requeued: false, createdMs: 0, payload: Buffer.from('') },
-  })
+  const delivery = (id: string, slot: number) => dueDelivery({ id, route: new Route(String(slot), 'inbound') })
   const [a, b, c] = [delivery('a', 1), delivery('b', 1), delivery('c', 2)]
 
+  function start() {
+    const reads = new ReadSequence()
+    const slots = new Slots(reads)
+    const held = new Held(slots, reads)
+    const end = (read: number): void => {
+      reads.end(read)
+      held.forgetSettled()
+    }
+    return { reads, slots, held, end }
+  }
+
   test('one that is held is not taken again', () => {
-    const held = new HeldDeliveries()
+    const { held } = start()
     expect([held.hold(a), held.hold(a)]).toEqual([true, false])
     expect([...held.of('1:inbound')]).toEqual(['a'])
   })
 
   test('a settled one is held until the reads that began before the acknowledgement have ended', () => {
-    const held = new HeldDeliveries()
+    const { held, reads, end } = start()
     held.hold(a)
-    const first = held.readBegun()
-    const second = held.readBegun()
+    const first = reads.begin()
+    const second = reads.begin()
     held.settled([a])
-    const later = held.readBegun()
-    held.readEnded(second)
+    const later = reads.begin()
+    end(second)
     expect(held.hold(a)).toBe(false)
-    held.readEnded(first)
-    expect(held.empty).toBe(true)
+    end(first)
+    expect(held.isEmpty).toBe(true)
     expect(held.hold(a)).toBe(true)
-    held.readEnded(later)
+    end(later)
     expect(held.hold(a)).toBe(false)
   })
 
-  test('with no read under way it is let go at once', () => {
-    const held = new HeldDeliveries()
+  test('with no read under way it is forgotten immediately', () => {
+    const { held, reads, end } = start()
     held.hold(a)
-    held.readEnded(held.readBegun())
+    end(reads.begin())
     held.settled([a])
-    expect(held.empty).toBe(true)
+    expect(held.isEmpty).toBe(true)
   })
 
   test('several settles wait each for its own reads', () => {
-    const held = new HeldDeliveries()
+    const { held, reads, end } = start()
     for (const one of [a, b]) held.hold(one)
-    const first = held.readBegun()
+    const first = reads.begin()
     held.settled([a])
-    const second = held.readBegun()
+    const second = reads.begin()
     held.settled([b])
-    held.readEnded(first)
+    end(first)
     expect([...held.of('1:inbound')]).toEqual(['b'])
-    held.readEnded(second)
-    expect(held.empty).toBe(true)
+    end(second)
+    expect(held.isEmpty).toBe(true)
   })
 
   test('a slot is idle when nothing of it waits, is sent or is being settled', () => {
-    const held = new HeldDeliveries()
-    expect(held.isIdle(1)).toBe(true)
+    const { held, slots, reads } = start()
+    expect(slots.isIdle(1)).toBe(true)
     for (const one of [a, b, c]) held.hold(one)
     held.drop(a)
-    expect([held.isIdle(1), held.isIdle(2)]).toEqual([false, false])
-    held.readBegun()
+    expect([slots.isIdle(1), slots.isIdle(2)]).toEqual([false, false])
+    reads.begin()
     held.settled([b])
-    expect([held.isIdle(1), held.isIdle(2), held.of('1:inbound').has('b')]).toEqual([true, false, true])
-    held.drop(delivery('unknown', 3))
-    expect(held.isIdle(2)).toBe(false)
+    expect([slots.isIdle(1), slots.isIdle(2), held.of('1:inbound').has('b')]).toEqual([true, false, true])
+  })
+})
+
+describe('slots', () => {
+  test('a drained slot is served again when it is gained again, without forgetting what was read before', () => {
+    const reads = new ReadSequence()
+    const slots = new Slots(reads)
+    slots.gain([7])
+    const read = reads.begin()
+    slots.drain([7])
+    expect([slots.accepts(7, read), slots.readable(), slots.owned()]).toEqual([false, [], [7]])
+    slots.gain([7])
+    expect([slots.accepts(7, read), slots.readable()]).toEqual([true, [7]])
+  })
+
+  test('rows of a read that began before the gain belong to somebody else', () => {
+    const reads = new ReadSequence()
+    const slots = new Slots(reads)
+    const before = reads.begin()
+    slots.gain([7])
+    expect([slots.accepts(7, before), slots.accepts(7, reads.begin())]).toEqual([false, true])
   })
 })
 
 describe('retry policy', () => {
   const schedule = [5_000, 300_000, 60_000]
-  const delivery = (step: number): Delivery => ({
-    ...{
-      id: '',
-      route: { name: '1:inbound', slot: 1 },
-      businessId: '1',
-      direction: 'inbound',
-      callSid: '',
-      eventType: '',
-    },
-    ...{ version: step, attemptCount: step },
-    ...{ step, requeued: false, createdMs: 0, payload: Buffer.from('') },
-  })
+  const delivery = (step: number) => dueDelivery({ version: step, attemptCount: step, step })
   const result = (over: Partial<PostResult>): PostResult => ({
     ...{ result: 'http_error', statusCode: 500, error: null, excerpt: null, retryAfterMs: null, durationMs: 1 },
     keptConnectionClosed: false,
@@ -212,7 +231,7 @@ describe('retry policy', () => {
   test('a failed probe and a 410 leave the schedule where it is', () => {
     const unmoved = { status: 'pending', reason: null, waitMs: 0, step: 3 }
     expect(outcomeOf(delivery(3), result({}), true, schedule, Math.random)).toEqual(unmoved)
-    expect(outcomeOf(delivery(3), result({ statusCode: 410 }), false, schedule, Math.random)).toEqual(unmoved)
+    expect(outcomeOf(delivery(3), result({ statusCode: 410 }), true, schedule, Math.random)).toEqual(unmoved)
   })
 
   test('a schedule that is used up ends in failure, with the last answer in words', () => {

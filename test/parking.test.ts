@@ -33,7 +33,8 @@ async function enqueueMany(business: string, count: number): Promise<string[]> {
 }
 
 const rowsOf = async (business: string) => {
-  const sql = 'select id, status, version, attempt_count, due_at from webhook_outbox where business_id = $1 order by id'
+  const sql =
+    'select id, status, version, attempt_count, due_at from webhook_deliveries where business_id = $1 order by id'
   return (await database.pool.query(sql, [business])).rows
 }
 
@@ -126,6 +127,7 @@ test('unpark closes an open breaker', async () => {
   receiver.answers.always('/6', { status: 503 })
   runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '50ms,50ms,50ms,50ms,50ms,50ms,50ms,50ms' })
   const id = await enqueue(database, '6', 'CA1')
+  for (const call of ['CA2', 'CA3']) await enqueue(database, '6', call)
   await untilState('6', 'failing')
   // As after a long outage: by itself it would be five minutes until the next probe.
   await database.pool.query(

@@ -37,7 +37,9 @@ test.skipIf(!pgbouncerInstalled)('two dispatchers deliver through PgBouncer in t
     await Promise.all(businesses.map(async (business) => ids.add(await enqueue(database, business, `CA${call}`))))
   }
   await eventually('all are delivered', async () => {
-    const { rows } = await database.pool.query(`select from callbox.webhook_outbox where status <> 'delivered' limit 1`)
+    const { rows } = await database.pool.query(
+      `select from callbox.webhook_deliveries where status <> 'delivered' limit 1`,
+    )
     return rows.length === 0
   })
   expect(receiver.posts.map((post) => post.webhookId).sort()).toEqual([...ids].sort())

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { DueRow } from '../src/dispatcher/intake.ts'
-import { dueRow, type ReadAsked, readerStand } from './helpers/reader-stand.ts'
+import type { DueRow } from '../src/dispatcher/reading/read-due.ts'
+import { dueRow } from './helpers/due-delivery.ts'
+import { isLeftOut, type ReadAsked, readerStand } from './helpers/reader-stand.ts'
 
 test.each([1_700, 65_536])(
   'a backlog is read on while hints for others come with every read; payloads of %d bytes',
@@ -17,10 +18,11 @@ test.each([1_700, 65_536])(
         }
         reader.hint([1, 2, 3].map((n) => `${others + n}:inbound`))
         others += 3
-        return isBacklog && rows < 900_000 ? Array.from({ length: allowance }, () => dueRow(1, ++rows)) : []
+        return isBacklog && rows < 900_000
+          ? Array.from({ length: allowance }, () => dueRow(1, ++rows, { payload: Buffer.alloc(payloadBytes) }))
+          : []
       },
       {
-        payloadBytes,
         onRead: () => {
           while (sendOne() !== null);
         },
@@ -39,7 +41,7 @@ function endlessRows(routes: number): (asked: ReadAsked) => DueRow[] {
   return ({ businesses, after, allowance, most, cursors }) => {
     const asked = businesses?.map(Number) ?? Array.from({ length: routes - after }, (_, n) => after + n + 1)
     return asked
-      .filter((business) => cursors[`${business}:inbound`] !== 'infinity')
+      .filter((business) => !isLeftOut(cursors[`${business}:inbound`]))
       .slice(0, Math.ceil(most / allowance))
       .flatMap((business) => Array.from({ length: allowance }, () => dueRow(business, ++rows)))
       .slice(0, most)
@@ -63,7 +65,7 @@ test('of very many routes with a backlog few are kept filled, and each has its t
     reader.wakeIfHungry()
     await new Promise(setImmediate)
     // A sweep finds all of them at first.
-    if (count > routes * 4) mostReady = Math.max(mostReady, queues.turnsOf('first'))
+    if (count > routes * 4) mostReady = Math.max(mostReady, queues.readyCount('first'))
   }
   expect(mostReady).toBeLessThan(routes / 2)
   expect(sent.size).toBe(routes)
@@ -80,7 +82,7 @@ function busyAndBacklogs(many: number, backlogs: number, fresh: number, grown: (
     const ofBacklogs = Array.from({ length: backlogs }, (_, n) => many + n + 1)
     const asked = businesses?.map(Number).sort((a, b) => a - b) ?? ofBacklogs.filter((business) => business > after)
     return asked
-      .filter((business) => cursors[`${business}:inbound`] !== 'infinity' && (business <= many || grown()))
+      .filter((business) => !isLeftOut(cursors[`${business}:inbound`]) && (business <= many || grown()))
       .flatMap((business) => {
         return Array.from({ length: business > many ? allowance : Math.min(fresh, allowance) }, () =>
           dueRow(business, ++rows),
@@ -115,7 +117,7 @@ test.each([
       }
       reader.hint(names(1, many))
       // Their one hint, when the others are in memory.
-      if (!grown && queues.turnsOf('first') >= many / 2) {
+      if (!grown && queues.readyCount('first') >= many / 2) {
         grown = true
         reader.hint(names(many + 1, backlogs))
       }
@@ -144,4 +146,69 @@ test('between two parts of a long sweep what is hinted at is read, behind it and
   reader.start()
   await promise
   expect(named.flat().filter((business) => ['0', '5001', '5002'].includes(business))).toEqual(['5001', '0', '5002'])
+})
+
+const mebibyte = 1024 * 1024
+
+/** Rows without end of some businesses with payloads of some sizes, as many as fit in a read. */
+function endlessPayloads(sizes: Record<string, number>): (asked: ReadAsked) => DueRow[] {
+  let id = 0
+  return ({ businesses, after, allowance, most, cursors, bytes }) => {
+    const rows: DueRow[] = []
+    let [count, sum] = [0, 0]
+    for (const [business, size] of Object.entries(sizes)) {
+      const isAsked = businesses === null ? Number(business) > after : businesses.includes(business)
+      if (!isAsked || isLeftOut(cursors[`${business}:inbound`])) continue
+      for (let n = 0; n < allowance && count < most && sum < bytes; n += 1) {
+        rows.push(dueRow(Number(business), ++id, { payload: Buffer.alloc(size) }))
+        count += 1
+        sum += size
+      }
+    }
+    return rows
+  }
+}
+
+test('a route with large payloads that answers slowly is read again only when there is memory for more', async () => {
+  const rowsOf = endlessPayloads({ 1: mebibyte })
+  let [reads, hintedReads] = [0, 0]
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { reader, queues } = readerStand(
+    (asked) => {
+      if (asked.businesses?.includes('1')) reads += 1
+      if (asked.businesses?.some((business) => business !== '1')) {
+        hintedReads += 1
+        if (hintedReads === 50) resolve()
+      }
+      reader.hint([`${hintedReads + 2}:inbound`])
+      return rowsOf(asked)
+    },
+    // All that its limit allows is sent, and nothing is answered.
+    { onRead: () => void Array.from({ length: 16 }, () => queues.next(0)) },
+  )
+  onTestFinished(() => reader.stop())
+  reader.start()
+  await promise
+  expect(reads).toBeLessThan(10)
+})
+
+test('backlogs of large payloads hide no backlog behind them', async () => {
+  const { reader, sendOne } = readerStand(
+    endlessPayloads({ 1: mebibyte, 2: mebibyte, 3: 1_700, 4: mebibyte, 5: 1_700 }),
+  )
+  onTestFinished(() => reader.stop())
+  reader.start()
+  const sent: Record<string, number> = { 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
+  for (let count = 0; count < 2_000; ) {
+    for (let turn = 0; turn < 20; turn += 1) {
+      const business = sendOne()
+      if (business === null) break
+      sent[business] = (sent[business] ?? 0) + 1
+      count += 1
+    }
+    reader.wakeIfHungry()
+    await new Promise(setImmediate)
+  }
+  for (const business of ['1', '2', '4']) expect(sent[business]).toBeGreaterThan(20)
+  for (const business of ['3', '5']) expect(sent[business]).toBeGreaterThan(400)
 })

@@ -7,7 +7,7 @@ import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
-import { attemptsOf, deliveryOf, enqueue, untilStatus } from './helpers/outbox.ts'
+import { attemptsOf, deliveryOf, enqueue, setDeliveries, untilStatus } from './helpers/outbox.ts'
 import { startTcpProxy } from './helpers/tcp-proxy.ts'
 
 type Client = Pick<pg.ClientBase, 'query'>
@@ -41,12 +41,7 @@ async function enqueueDueIn(ms: number, business: string, callSid: string): Prom
   const client = await database.pool.connect()
   await client.query('begin')
   const id = await enqueue({ pool: client }, business, callSid)
-  await client.query(
-    `update webhook_outbox
-     set due_at = due_at + $2 * interval '1 millisecond', created_at = created_at + least(0, $2) * interval '1 millisecond'
-     where id = $1`,
-    [id, ms],
-  )
+  await client.query(`update webhook_due set due_at = due_at + $2 * interval '1 millisecond' where id = $1`, [id, ms])
   await client.query('commit')
   client.release()
   return id
@@ -54,7 +49,7 @@ async function enqueueDueIn(ms: number, business: string, callSid: string): Prom
 
 async function untilAllDelivered(): Promise<void> {
   await eventually('all are delivered', async () => {
-    const { rows } = await database.pool.query(`select from webhook_outbox where status <> 'delivered' limit 1`)
+    const { rows } = await database.pool.query(`select from webhook_deliveries where status <> 'delivered' limit 1`)
     return rows.length === 0
   })
 }
@@ -107,10 +102,7 @@ test('what a read brings of a slot that was lost and gained meanwhile is not tak
   const another = randomUUID()
   const slot = Number(business) % 64
   await database.pool.query('update slots set owner = $1 where slot = $2', [another, slot])
-  await database.pool.query(
-    `update webhook_outbox set status = 'delivered', version = version + 1, finished_at = now() where id = $1`,
-    [id],
-  )
+  await setDeliveries(database, 'id = $1', [id], { status: 'delivered' })
   await eventually('the slot has been gained again', async () => {
     const { rows } = await database.pool.query('select owner from slots where slot = $1', [slot])
     return rows[0].owner !== another
@@ -122,11 +114,11 @@ test('what a read brings of a slot that was lost and gained meanwhile is not tak
 
 test('a settle whose commit was not heard is repeated, and counts once', async () => {
   const { proxy, metrics, id } = await startPostThatHangs({ status: 200 })
-  const settle = proxy.holdAnswer('with settled as', id)
+  const settle = proxy.holdAnswer('callbox_settle', id)
   receiver.answers.release({ status: 500 })
   const committed = await settle
   committed.drop()
-  expect(await untilStatus(database, id, 'delivered')).toMatchObject({ version: 2, attempt_count: 2, step: 1 })
+  expect(await untilStatus(database, id, 'delivered')).toMatchObject({ attempt_count: 2 })
   expect(await attemptsOf(database, id)).toMatchObject([{ result: 'http_error' }, { result: 'ok' }])
   expect(postsOf(id)).toBe(2)
   // The count follows the acknowledgement.
@@ -140,7 +132,7 @@ test('a settle whose commit was not heard is repeated, and counts once', async (
 
 test('a last settle whose commit was not heard counts its delivery', async () => {
   const { proxy, metrics, id } = await startPostThatHangs()
-  const settle = proxy.holdAnswer('with settled as', id)
+  const settle = proxy.holdAnswer('callbox_settle', id)
   receiver.answers.release({ status: 200 })
   const committed = await settle
   committed.drop()
@@ -154,7 +146,7 @@ test('a payload that is missing ends its delivery, and hides none of its route',
   const ids: string[] = []
   for (let n = 0; n < 40; n += 1) ids.push(await enqueue(database, business, `CA-half-${n}`))
   const [kept = ''] = ids.splice(-1)
-  await database.pool.query('delete from webhook_payloads where delivery_id = any($1)', [ids])
+  await database.pool.query('update webhook_outbox set payload = null where id = any($1)', [ids])
   runDispatcher(database.url)
   await untilStatus(database, kept, 'delivered')
   for (const id of ids) {
@@ -191,7 +183,7 @@ test('of many that are due at the very same moment, as many are in flight as the
   const client = await database.pool.connect()
   await client.query('begin')
   await enqueueMany(business, 40, client)
-  await client.query('update webhook_outbox set due_at = now() where business_id = $1', [business])
+  await client.query('update webhook_due set due_at = now() where business_id = $1', [business])
   await client.query('commit')
   client.release()
   await eventually('16 are in flight', () => inFlight() === 16)

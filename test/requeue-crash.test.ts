@@ -69,7 +69,7 @@ const untilDone = (api: Api, id: string) =>
 async function expectEachOnce(): Promise<void> {
   const { rows } = await database.pool.query(
     `select status, version, id = callbox_delivery_id(business_id, call_sid, event_type) as is_same, count(*)::int as n
-     from webhook_outbox group by 1, 2, 3`,
+     from webhook_deliveries group by 1, 2, 3`,
   )
   expect(rows).toEqual([{ status: 'pending', version: 1, is_same: true, n: count }])
 }

@@ -50,14 +50,14 @@ test('takes payload and attempts of what ended long ago, counted from its end, a
 
   expect(await run()).toMatchObject({ deliveries: 3 })
   const left = await query(
-    'select id, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id where has_payload or payload is not null',
+    'select id, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id where has_payload or payload is not null',
   )
   expect(left).toEqual([{ id: recent, payload: '{"a":1}' }])
   expect(await query('select delivery_id from webhook_attempts')).toEqual([{ delivery_id: recent }])
 
   // The same event once more, whatever retention took of it.
   expect(await enqueue('CAdelivered')).toBe(old[0])
-  const kept = await query('select status, count(*)::int as n from webhook_outbox group by 1 order by 1')
+  const kept = await query('select status, count(*)::int as n from webhook_deliveries group by 1 order by 1')
   expect(kept).toEqual([
     { status: 'delivered', n: 2 },
     { status: 'failed', n: 1 },
@@ -75,11 +75,11 @@ test('never touches what is pending, however old', async () => {
   )
   await attempt(id, 1)
   const before = await query(
-    'select *, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id',
+    'select *, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id',
   )
   await run()
   expect(
-    await query('select *, payload::text from webhook_outbox left join webhook_payloads on delivery_id = id'),
+    await query('select *, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id'),
   ).toEqual(before)
   expect(await query('select 1 from webhook_attempts')).toHaveLength(1)
 })
@@ -92,7 +92,9 @@ test('one requeued in the meantime is left alone', async () => {
   expect(await run()).toMatchObject({ deliveries: 0 })
   await operator.commit()
   expect(
-    await query('select payload is null as gone from webhook_outbox left join webhook_payloads on delivery_id = id'),
+    await query(
+      'select payload is null as gone from webhook_deliveries left join webhook_payloads on delivery_id = id',
+    ),
   ).toEqual([{ gone: false }])
 })
 
@@ -102,7 +104,7 @@ test('takes as many batches as there are', async () => {
   )
   await query(`update webhook_outbox set status = 'delivered', finished_at = now() - interval '31 days'`)
   expect(await run()).toMatchObject({ deliveries: 1200 })
-  expect(await query('select count(*)::int as n from webhook_outbox where not has_payload')).toEqual([{ n: 1200 }])
+  expect(await query('select count(*)::int as n from webhook_deliveries where not has_payload')).toEqual([{ n: 1200 }])
 })
 
 test('takes what was said in calls and what their steps left, and leaves the calls', async () => {

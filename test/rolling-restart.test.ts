@@ -165,14 +165,14 @@ test('every process is restarted, one after another: nothing is lost, repeated, 
     return rows[0].n === ended.length
   })
   const { rows: deliveries } = await database.pool.query<{ id: string; call_sid: string }>(
-    'select id, call_sid from webhook_outbox',
+    'select id, call_sid from webhook_deliveries',
   )
   const ofCalls = deliveries.filter(({ call_sid }) => ended.some(({ callSid }) => callSid === call_sid))
   expect(ofCalls).toHaveLength(ended.length)
   expect(deliveries).toHaveLength(ids.length + ended.length)
   await eventually('everything is delivered', async () => {
     const { rows } = await database.pool.query(
-      `select count(*)::int as n from webhook_outbox where status <> 'delivered' or attempt_count <> 1`,
+      `select count(*)::int as n from webhook_deliveries where status <> 'delivered' or attempt_count <> 1`,
     )
     return rows[0].n === 0
   })

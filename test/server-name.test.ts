@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { AddressGuard } from '../src/dispatcher/address-guard.ts'
-import { Poster } from '../src/dispatcher/post.ts'
-import { NameResolver } from '../src/dispatcher/resolve-name.ts'
+import { AddressGuard } from '../src/dispatcher/sending/address-guard.ts'
+import { Poster } from '../src/dispatcher/sending/post.ts'
+import { NameResolver } from '../src/dispatcher/sending/resolve-name.ts'
 import { dnsLookup, startDnsServer } from './helpers/dns-server.ts'
 
 const names = await startDnsServer()

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { settleParameter } from '../src/dispatcher/settle-parameter.ts'
-import type { Settlement } from '../src/dispatcher/settler.ts'
+import { settleParameter } from '../src/dispatcher/settling/settle-parameter.ts'
+import type { Settlement } from '../src/dispatcher/settling/settler.ts'
 import { createTestDatabase } from './helpers/database.ts'
+import { dueDelivery } from './helpers/due-delivery.ts'
 
 const database = await createTestDatabase()
 
@@ -14,11 +15,7 @@ interface Words {
 }
 
 const ids = { delivery_id: crypto.randomUUID(), attempt_id: crypto.randomUUID() }
-const delivery: Settlement['delivery'] = {
-  ...{ id: ids.delivery_id, route: { name: '1:inbound', slot: 1 }, businessId: '1', direction: 'inbound' },
-  ...{ callSid: 'CA1', eventType: 'e', version: 3, attemptCount: 2, step: 1, requeued: false, createdMs: 0 },
-  payload: Buffer.from('{}'),
-}
+const delivery = dueDelivery({ id: ids.delivery_id, version: 3, attemptCount: 2, step: 1 })
 
 const settlementOf = ({ reason, url, error, excerpt }: Words): Settlement => ({
   delivery,
@@ -36,7 +33,7 @@ const settlementOf = ({ reason, url, error, excerpt }: Words): Settlement => ({
 const read = async (batch: readonly Settlement[]): Promise<Record<string, unknown>[]> =>
   (await database.pool.query('select * from unnest($1::webhook_settlement[])', [settleParameter(batch)])).rows
 
-const moved = { business_id: '1', delivery_id: ids.delivery_id, version: 3 }
+const moved = { business_id: '1', delivery_id: ids.delivery_id, version: '3' }
 
 test('what receivers and tenants say reaches the database as it was, quotes, backslashes, commas and words like null', async () => {
   // A NUL is no text to PostgreSQL: the batch is rejected and taken apart (dispatcher: the answer cannot be stored).

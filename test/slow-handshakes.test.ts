@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { AddressGuard } from '../src/dispatcher/address-guard.ts'
-import { Poster } from '../src/dispatcher/post.ts'
-import { NameResolver } from '../src/dispatcher/resolve-name.ts'
+import { AddressGuard } from '../src/dispatcher/sending/address-guard.ts'
+import { Poster } from '../src/dispatcher/sending/post.ts'
+import { NameResolver } from '../src/dispatcher/sending/resolve-name.ts'
 import { dnsLookup, startDnsServer } from './helpers/dns-server.ts'
 import { startFullListener } from './helpers/full-listener.ts'
 

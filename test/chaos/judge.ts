@@ -64,7 +64,7 @@ const beforeMs = 2_200
 const afterMs = 3_000
 /** Faults that outlast the lease of one dispatcher that lives on. */
 const losesLease = ({ kind }: Fault): boolean => kind === 'stop' || kind === 'database-half-open'
-/** The 2 s of `src/dispatcher/lease.ts`, and how far its clock may be off. */
+/** The 2 s of `src/dispatcher/lease/lease.ts`, and how far its clock may be off. */
 const leaseMs = 2_300
 /** Until one that wakes has seen that it was buried. */
 const wakingMs = 1_000

@@ -150,27 +150,36 @@ async function putBusinesses(pool: pg.Pool, receivers: Receivers, proxiedOrigin:
   receivers.tell({ order: 'businesses', businesses: known })
 }
 
-/** The database itself notes what must not be: a delivery that is changed after it was finished. */
+/** The database itself notes what must not be: an event or a dead letter that is changed, a delivery that ends twice. */
 async function watchOverwrites(pool: pg.Pool): Promise<void> {
   await pool.query(`
     create table chaos_overwritten (id uuid not null);
+    create table chaos_ended (id uuid primary key);
     create function chaos_note_overwritten() returns trigger language plpgsql as
       $$ begin insert into chaos_overwritten values (old.id); return null; end $$;
+    create function chaos_note_second_end() returns trigger language plpgsql as
+      $$ begin
+        insert into chaos_ended values (old.id) on conflict do nothing;
+        if not found then insert into chaos_overwritten values (old.id); end if;
+        return null;
+      end $$;
     create trigger chaos_overwritten after update on callbox.webhook_outbox
-      for each row when (old.status <> 'pending') execute function chaos_note_overwritten()`)
+      for each row execute function chaos_note_overwritten();
+    create trigger chaos_overwritten after update on callbox.webhook_dead_letters
+      for each row execute function chaos_note_overwritten();
+    create trigger chaos_ended after delete on callbox.webhook_due
+      for each row execute function chaos_note_second_end()`)
 }
 
 async function countPending(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ n: number }>(
-    `select count(*)::int as n from callbox.webhook_outbox where status = 'pending'`,
-  )
+  const { rows } = await pool.query<{ n: number }>(`select count(*)::int as n from callbox.webhook_due`)
   return rows[0]?.n ?? 0
 }
 
 async function readRecords(
   pool: pg.Pool,
 ): Promise<{ deliveries: DeliveryRow[]; attempts: AttemptRow[]; overwritten: string[] }> {
-  const deliveries = await pool.query<DeliveryRow>('select id, status, attempt_count from callbox.webhook_outbox')
+  const deliveries = await pool.query<DeliveryRow>('select id, status, attempt_count from callbox.webhook_deliveries')
   const attempts = await pool.query<AttemptRow>(
     `select delivery_id, number, result, (extract(epoch from started_at) * 1000)::float8 as started_ms
      from callbox.webhook_attempts`,

@@ -35,12 +35,12 @@ export async function fillForConsole(database: Database): Promise<void> {
                     created_at = now() - (n || ' seconds')::interval * 22`
   await pool.query(
     `update webhook_outbox o set status = 'delivered', attempt_count = 1 + n % 2, ${finished}
-     from (select id, row_number() over (order by call_sid) as n from webhook_outbox where business_id in (10, 20)) d
+     from (select id, row_number() over (order by call_sid) as n from webhook_deliveries where business_id in (10, 20)) d
      where d.id = o.id and n % 8 <> 0`,
   )
   await pool.query(
     `update webhook_outbox o set status = 'failed', reason = 'HTTP 500 after 8 attempts', attempt_count = 8, ${finished}
-     from (select id, row_number() over (order by call_sid) as n from webhook_outbox where business_id = 31) d
+     from (select id, row_number() over (order by call_sid) as n from webhook_deliveries where business_id = 31) d
      where d.id = o.id and n % 3 = 0`,
   )
   await pool.query(
@@ -52,7 +52,7 @@ export async function fillForConsole(database: Database): Promise<void> {
             case when n = attempt_count and status = 'delivered' then 200 else 500 end,
             case when n = attempt_count and status = 'delivered' then null else 'HTTP 500' end,
             convert_to($1, 'UTF8')
-     from webhook_outbox, lateral generate_series(1, attempt_count) n`,
+     from webhook_deliveries, lateral generate_series(1, attempt_count) n`,
     [`{"message":${JSON.stringify(hostile)}}\n`.repeat(20)],
   )
   const trouble = (business: number, direction: string, set: string, reason: string): Promise<unknown> =>

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
-import type { NameLookup } from '../../src/dispatcher/resolve-name.ts'
+import type { NameLookup } from '../../src/dispatcher/sending/resolve-name.ts'
 import { SystemLookup } from '../../src/dispatcher/sending/system-lookup.ts'
 import { groupsOf } from './addresses.ts'
 

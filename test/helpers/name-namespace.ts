@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { PostResult } from '../../src/dispatcher/post.ts'
+import type { PostResult } from '../../src/dispatcher/sending/post.ts'
 import type { NameAnswer, NameTask } from './name-process.ts'
 
 const script = fileURLToPath(new URL('./name-process.ts', import.meta.url))

@@ -1,8 +1,8 @@
 /** One request as Callbox makes it, with what `cli.ts` sets before: `outbound-process.ts <twilio|openai|proxy|fetch|http> <url>`. */
 import { request } from 'node:http'
 import { fetchCall } from '../../src/calls/twilio-api.ts'
-import { AddressGuard } from '../../src/dispatcher/address-guard.ts'
-import { Poster } from '../../src/dispatcher/post.ts'
+import { AddressGuard } from '../../src/dispatcher/sending/address-guard.ts'
+import { Poster } from '../../src/dispatcher/sending/post.ts'
 import { allowSlowHandshakes } from '../../src/lib/outbound-connections.ts'
 import { longFetch } from '../../src/pipeline/long-fetch.ts'
 

@@ -1,78 +1,92 @@
 import type pg from 'pg'
-import type { Endpoints } from '../../src/dispatcher/endpoints.ts'
-import { HeldDeliveries } from '../../src/dispatcher/held-deliveries.ts'
-import type { DueRow } from '../../src/dispatcher/intake.ts'
-import type { Lease } from '../../src/dispatcher/lease.ts'
-import { ReadBudget } from '../../src/dispatcher/read-budget.ts'
-import { Reader } from '../../src/dispatcher/reader.ts'
-import type { RouteHealth } from '../../src/dispatcher/route-health.ts'
-import { RouteQueues } from '../../src/dispatcher/route-queues.ts'
+import type { Lease } from '../../src/dispatcher/lease/lease.ts'
+import { Slots, slotCount } from '../../src/dispatcher/lease/slots.ts'
+import { Held } from '../../src/dispatcher/reading/held.ts'
+import type { DueRow } from '../../src/dispatcher/reading/read-due.ts'
+import { ReadSequence } from '../../src/dispatcher/reading/read-sequence.ts'
+import { Reader } from '../../src/dispatcher/reading/reader.ts'
+import type { HealthKeeper } from '../../src/dispatcher/routes/health-keeper.ts'
+import { RouteQueues } from '../../src/dispatcher/routes/route-queues.ts'
+import type { Endpoints } from '../../src/dispatcher/sending/endpoints.ts'
+import { Window } from '../../src/dispatcher/window.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
+import { rawRow } from './due-delivery.ts'
 
 export interface ReadAsked {
   /** `null`: a sweep. */
   businesses: readonly string[] | null
-  /** Where a sweep goes on. */
+  /** Where a sweep continues. */
   after: number
-  /** Rows of one route at the most. */
+  /** Rows of one route at most. */
   allowance: number
-  /** Rows in all at the most. */
+  /** Rows in all at most. */
   most: number
-  /** Where it begins on routes that were read before. */
-  cursors: Record<string, string>
+  /** Where it begins on routes that were read before, in microseconds. */
+  cursors: Record<string, number>
+  /** Bytes of payload at most. */
+  bytes: number
 }
 
-/** A due row of an inbound route. @param id counts up. */
-export const dueRow = (businessId: number, id: number): DueRow => ({
-  ...{
-    business_id: String(businessId),
-    direction: 'inbound',
-    revision: 1,
-    state: 'active',
-    health_version: 0,
-    probes: 0,
-  },
-  ...{ failing_for_ms: null, id: String(id), call_sid: 'CA1', event_type: 'call.completed', version: 0 },
-  ...{ attempt_count: 0, step: 0, requeued: false, created_ms: 0, payload: Buffer.from('{}') },
-  due_text: `2026-01-01 00:00:00.${String(id).padStart(6, '0')}`,
-})
+/** A cursor behind all rows: nothing of the route is asked for. */
+export const isLeftOut = (cursor: number | undefined): boolean => cursor !== undefined && cursor > 8e15
 
 /**
- * A reader of first attempts and what it fills, without a database: what is told is which reads it asks for.
+ * A reader of first attempts and what it fills, without a database: the test sees which reads it asks for.
  *
- * @param payloadBytes what the payloads before were like.
+ * @param window POSTs in flight, and bytes in memory.
  * @param onRead called when what a read brought is in the queues.
  */
 export function readerStand(
   answer: (asked: ReadAsked) => DueRow[],
-  { payloadBytes = 1_700, onRead = (): void => undefined } = {},
+  { posts = 256, memoryBytes = 64 * 1024 * 1024, onRead = (): void => undefined } = {},
 ) {
-  const held = new HeldDeliveries()
-  const queues = new RouteQueues({ limitsOf: () => null, mostDoubtful: 1_000, onReady: () => undefined })
-  const budget = new ReadBudget(256)
-  budget.brought(1_000, 1_000 * payloadBytes)
-  const lease: Partial<Lease> = { owned: new Set(Array.from({ length: 64 }, (_, slot) => slot)), maySend: () => true }
-  const health: Partial<RouteHealth> = { adopt: () => undefined }
+  const reads = new ReadSequence()
+  const slots = new Slots(reads)
+  slots.gain(Array.from({ length: slotCount }, (_, slot) => slot))
+  const held = new Held(slots, reads)
+  const window = new Window(posts, memoryBytes)
+  const queues = new RouteQueues({ limitsOf: () => null, maxOnProbation: 1_000, onReady: () => undefined })
+  const lease: Partial<Lease> = { maySend: () => true }
+  const health: Partial<HealthKeeper> = { adopt: () => undefined }
   const endpoints: Partial<Endpoints> = { refresh: async () => false }
-  const query = async ({ values }: { values: [unknown, number, string, number, string[] | string] }) => {
+  type Values = [unknown, number, string, number, string[] | string, number, string, number]
+  const query = async ({ values }: { values: Values }) => {
     await new Promise(setImmediate)
-    const [, allowance, cursors, most, scope] = values
+    const [, allowance, cursors, most, scope, , , bytes] = values
     const isSweep = !Array.isArray(scope)
-    const asked = { businesses: isSweep ? null : scope, after: isSweep ? Number(scope) : 0 }
-    return { rows: answer({ ...asked, allowance, most, cursors: JSON.parse(cursors) }) }
+    const rows = answer({
+      businesses: isSweep ? null : scope,
+      after: isSweep ? Number(scope) : 0,
+      allowance,
+      most,
+      cursors: JSON.parse(cursors),
+      bytes,
+    })
+    return { rows: rows.map(rawRow) }
   }
   const reader = new Reader({
-    ...{ kind: 'first', held, queues, budget, draining: new Set<number>(), onRead },
-    ...{ lease: lease as Lease, health: health as RouteHealth, endpoints: endpoints as Endpoints },
-    ...{ pool: { query } as Partial<pg.Pool> as pg.Pool, log: createLogger('silent', 'dispatcher') },
+    kind: 'first',
+    pool: { query } as Partial<pg.Pool> as pg.Pool,
+    lease: lease as Lease,
+    slots,
+    reads,
+    held,
+    queues,
+    endpoints: endpoints as Endpoints,
+    health: health as HealthKeeper,
+    window,
+    log: createLogger('silent', 'dispatcher'),
+    onRead,
   })
   /** Sends one and has it settled. @returns its business; `null`: nothing is ready. */
   const sendOne = (): string | null => {
-    const turn = queues.next(0)
-    if (turn === null) return null
-    queues.answered(turn)
-    held.settled([turn.delivery])
-    return turn.route.businessId
+    const delivery = queues.next(0)
+    if (delivery === null) return null
+    window.send()
+    queues.answered(delivery)
+    held.settled([delivery])
+    window.settle([delivery])
+    return delivery.route.businessId
   }
-  return { reader, queues, sendOne }
+  return { reader, queues, window, sendOne }
 }
