@@ -5,13 +5,15 @@ import { HintSender } from '../src/database/hints.ts'
 import { defaultSchema } from '../src/database/schema.ts'
 import { countDeliveries } from '../src/outbox/count-deliveries.ts'
 import { pageSize } from '../src/outbox/delivery-walk.ts'
+import { requeueDelivery } from '../src/outbox/requeue.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { callsMadeDue, dueChanges, forgetDueChanges, watchDueRows } from './helpers/due-changes.ts'
 import { knexThatDiesAfter } from './helpers/dying-knex.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
 import { untilSomebodyWaits } from './helpers/lock-waits.ts'
-import { enqueue } from './helpers/outbox.ts'
+import { type DeliveryState, enqueue, setDeliveries } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let api: AdminApi
@@ -23,6 +25,7 @@ const startRunner = () => {
 }
 beforeAll(async () => {
   database = await createTestDatabase()
+  await watchDueRows(database)
   api = await startAdminApi(database)
   hints = new HintSender(database.pool, defaultSchema)
   startRunner()
@@ -48,18 +51,14 @@ const untilState = (id: string, state: string) =>
     const requeue = await get(id)
     return requeue.state === state && requeue
   })
-/** CallSids of what was requeued since, by the version that a requeue counts up. */
-const requeued = async () =>
-  (await query('select call_sid from webhook_deliveries where version > 0 order by call_sid')).map(
-    (row) => row.call_sid,
-  )
-const set = (id: string, columns: Record<string, unknown>) =>
-  database.knex('callbox.webhook_outbox').where({ id }).update(columns)
-const finished = { finished_at: '2025-01-01T00:00:00Z', due_at: '2025-01-01T00:00:00Z' }
+/** CallSids of what was requeued since the last fill. */
+const requeued = () => callsMadeDue(database)
+const set = (id: string, state: DeliveryState) => setDeliveries(database, 'id = $1', [id], state)
+const finished = { finished_at: '2025-01-01T00:00:00Z' }
 
 /** Deliveries named by what they are, of two businesses; those that are pending wait. */
 async function fill(): Promise<void> {
-  for (const status of ['delivered', 'failed', 'skipped', 'pending']) {
+  for (const status of ['delivered', 'failed', 'skipped', 'pending'] as const) {
     for (const [business, direction] of [
       ['1', 'inbound'],
       ['1', 'outbound'],
@@ -70,6 +69,7 @@ async function fill(): Promise<void> {
       await set(id, { status, ...times, attempt_count: 8, step: 7, reason: 'why' })
     }
   }
+  await forgetDueChanges(database)
 }
 
 describe('requeues what its filter says', () => {
@@ -102,7 +102,7 @@ describe('requeues what its filter says', () => {
     ['what nobody is', { call_sid: "' or 1=1" }, []],
   ])('%s', async (_name, filter, expected) => {
     await fill()
-    await query('update webhook_outbox set created_at = $1 where call_sid = $2', [both.since, 'skipped 2 inbound'])
+    await setDeliveries(database, 'call_sid = $1', ['skipped 2 inbound'], { created_at: both.since })
     const dry = await post('', { ...filter, dry_run: true })
     expect(dry.status).toBe(200)
     expect(dry.json).toMatchObject({ dry_run: true, total: expected.length, total_is_exact: true })
@@ -126,33 +126,27 @@ describe('requeues what its filter says', () => {
 
 test('as one requeue does: same id and bytes, schedule from its start, attempts counted on', async () => {
   await fill()
-  const before = await query(
-    'select call_sid, id, payload::text from webhook_deliveries join webhook_payloads on delivery_id = id order by call_sid',
-  )
+  const before = await query('select call_sid, id, payload::text from webhook_outbox order by call_sid')
   for (const status of ['failed', 'pending']) await untilState((await order({ status, business_id: '2' })).id, 'done')
-  const columns = 'status, version, attempt_count, step, requeued, finished_at, reason, due_at <= now() as is_due'
+  const columns = 'status, attempt_count::int, step, requeued, finished_at, reason, due_at <= now() as is_due'
   const stored = async (call: string) =>
     (await query(`select ${columns} from webhook_deliveries where call_sid = $1`, [call]))[0]
-  const anew = { status: 'pending', version: 1, attempt_count: 8, finished_at: null, reason: null, is_due: true }
+  const anew = { status: 'pending', attempt_count: 8, finished_at: null, reason: null, is_due: true }
   expect(await stored('failed 2 inbound')).toEqual({ ...anew, step: 0, requeued: true })
   expect(await stored('pending 2 inbound')).toEqual({ ...anew, step: 7, requeued: false })
-  expect(
-    await query(
-      'select call_sid, id, payload::text from webhook_deliveries join webhook_payloads on delivery_id = id order by call_sid',
-    ),
-  ).toEqual(before)
+  expect(await query('select call_sid, id, payload::text from webhook_outbox order by call_sid')).toEqual(before)
 })
 
 test('what is due is left alone, what has no payload is counted, and routes that are missing are made', async () => {
   const due = await enqueue(database, '1', 'CAdue')
   const gone = await enqueue(database, '1', 'CAgone')
-  await set(gone, { status: 'failed', ...finished, has_payload: false })
+  await set(gone, { status: 'failed', ...finished, emptied: true })
   const orphan = await enqueue(database, '3', 'CAorphan', 'outbound')
   await set(orphan, { status: 'failed', ...finished })
   await emptyTables(database, 'routes')
   const pending = await untilState((await order({ status: 'pending' })).id, 'done')
   expect(pending).toMatchObject({ matched: 1, requeued: 0, already_due: 1, payload_gone: 0 })
-  expect(await query('select version from webhook_deliveries where id = $1', [due])).toEqual([{ version: 0 }])
+  expect(await query('select version from webhook_due where id = $1', [due])).toEqual([{ version: '0' }])
   const failed = await untilState((await order({})).id, 'done')
   expect(failed).toMatchObject({ examined: 2, matched: 2, requeued: 1, already_due: 0, payload_gone: 1 })
   expect(await query('select business_id, direction from routes')).toEqual([
@@ -166,20 +160,25 @@ test('what is enqueued after the order is not walked', async () => {
   const { id } = await order({})
   const late = await enqueue(database, '1', 'CAlate')
   await set(late, { status: 'failed', ...finished })
+  await forgetDueChanges(database)
   startRunner()
   expect(await untilState(id, 'done')).toMatchObject({ requeued: 6 })
   expect(await requeued()).not.toContain('CAlate')
 })
 
 /** More than a page, of which every 10th has failed; all of one microsecond, so that only their ids tell them apart. */
-const fillPages = () =>
-  query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status, finished_at, created_at)
-     select 1 + n % 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1 + n % 3,
-            case when n % 10 = 0 then 'failed' else 'delivered' end, now(), '2025-06-06T06:06:06.123456Z'
+const fillPages = async () => {
+  await query(
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, created_at)
+     select 1 + n % 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}', '2025-06-06T06:06:06.123456Z'
      from generate_series(1, $1::integer) n`,
     [2 * pageSize + 10],
   )
+  const isTenth = 'substr(call_sid, 3)::integer % 10 = 0'
+  await setDeliveries(database, isTenth, [], { status: 'failed' })
+  await setDeliveries(database, `not ${isTenth}`, [], { status: 'delivered' })
+  await forgetDueChanges(database)
+}
 
 test.each([
   ['failed', (2 * pageSize + 10) / 10],
@@ -189,10 +188,8 @@ test.each([
   const { id, total } = await order({ status })
   expect(total).toBe(expected)
   expect(await untilState(id, 'done')).toMatchObject({ matched: expected, requeued: expected, payload_gone: 0 })
-  expect(await query('select version, status from webhook_deliveries where version > 0 group by 1, 2')).toEqual([
-    { version: 1, status: 'pending' },
-  ])
-  expect(await requeued()).toHaveLength(expected)
+  expect(await query('select count(*)::int as n from webhook_due')).toEqual([{ n: expected }])
+  expect(await dueChanges(database)).toEqual({ 1: expected })
 })
 
 test('beyond its bounds a count is an estimate, and says so', async () => {
@@ -218,13 +215,16 @@ test('beyond its bounds a count is an estimate, and says so', async () => {
 })
 
 /** 1,200 that have failed, in the order of their numbers. */
-const fillFailed = () =>
-  query(
-    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot, status, finished_at, created_at)
-     select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 1, 'failed', now(),
+const fillFailed = async () => {
+  await query(
+    `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload, created_at)
+     select 1, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', '{}',
             timestamptz '2025-06-06T06:06:06Z' + n * interval '1 second'
      from generate_series(1, 1200) n`,
   )
+  await setDeliveries(database, 'true', [], { status: 'failed' })
+  await forgetDueChanges(database)
+}
 
 describe('stop and resume', () => {
   /** Keeps the batch that comes to this delivery waiting until it is let go. */
@@ -248,9 +248,7 @@ describe('stop and resume', () => {
 
     expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running' })
     expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200, matched: 1200, examined: 1200 })
-    expect(await query('select version, count(*)::int as n from webhook_deliveries group by 1')).toEqual([
-      { version: 1, n: 1200 },
-    ])
+    expect(await dueChanges(database)).toEqual({ 1: 1200 })
     expect((await post(`/${id}/stop`)).status).toBe(409)
     expect((await post(`/${id}/resume`)).status).toBe(409)
     const acts = await query(`select action, requeue_id, detail from audit order by at`)
@@ -282,15 +280,16 @@ describe('stop and resume', () => {
 
   test('one that cannot go on has failed and says so; resumed it begins where it was', async () => {
     await fillFailed()
-    await query(`alter table webhook_outbox add constraint no_more check (call_sid <> 'CA700' or version = 0)`)
+    const [seventh] = await query(`select id from webhook_outbox where call_sid = 'CA700'`)
+    await query(`alter table webhook_due add constraint no_more check (id <> '${seventh.id}')`)
     const { id } = await order({})
     const failed = await untilState(id, 'failed')
     expect(failed).toMatchObject({ requeued: 500, error: expect.stringContaining('23514') })
     expect((await post(`/${id}/stop`)).status).toBe(409)
-    await query('alter table webhook_outbox drop constraint no_more')
+    await query('alter table webhook_due drop constraint no_more')
     expect((await post(`/${id}/resume`)).json).toMatchObject({ state: 'running', error: null, finished_at: null })
     expect(await untilState(id, 'done')).toMatchObject({ requeued: 1200 })
-    expect(await query('select distinct version from webhook_deliveries')).toEqual([{ version: 1 }])
+    expect(await dueChanges(database)).toEqual({ 1: 1200 })
   })
 })
 
@@ -298,12 +297,15 @@ test('a row that became something else while it was waited for is left as it is'
   const id = await enqueue(database, '1', 'CA1')
   await set(id, { status: 'failed', ...finished })
   const trx = await database.knex.transaction()
-  await trx('callbox.webhook_outbox').where({ id }).update({ status: 'delivered' })
+  await requeueDelivery(trx, '1', id)
   const requeue = await order({ status: 'failed' })
   await untilSomebodyWaits(database, 'transactionid')
+  // As a dispatcher that is quick enough would.
+  await trx('callbox.webhook_due').where({ id }).delete()
   await trx.commit()
   expect(await untilState(requeue.id, 'done')).toMatchObject({ matched: 1, requeued: 0, already_due: 0 })
-  expect(await query('select status, version from webhook_deliveries')).toEqual([{ status: 'delivered', version: 0 }])
+  expect(await query('select status from webhook_deliveries')).toEqual([{ status: 'delivered' }])
+  expect(await query('select from webhook_due')).toEqual([])
 })
 
 test('cut off after any of its statements, it goes on as if it had not been', async () => {
@@ -324,9 +326,8 @@ test('cut off after any of its statements, it goes on as if it had not been', as
     startRunner()
     expect(await untilState(id, 'done')).toMatchObject({ matched: 1200, requeued: 1200 })
     await runner.stop()
-    expect(await query('select distinct version, status from webhook_deliveries')).toEqual([
-      { version: 1, status: 'pending' },
-    ])
+    expect(await query('select distinct status from webhook_deliveries')).toEqual([{ status: 'pending' }])
+    expect(await dueChanges(database)).toEqual({ 1: 1200 })
   }
   startRunner()
 })

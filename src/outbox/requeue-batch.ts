@@ -30,6 +30,8 @@ interface BatchRow {
   matched: number
   requeued: number
   payload_gone: number
+  /** Matched, and left as they were. */
+  unchanged: { business_id: string; id: string }[]
   routes: { business_id: string; direction: Direction }[]
 }
 
@@ -49,6 +51,9 @@ const requeueNext = (walk: Walk): string => `
     (select count(*)::integer from matching) as matched,
     (select count(*)::integer from changed) as requeued,
     (select count(*)::integer from event where bytes is null) as payload_gone,
+    (select coalesce(json_agg(json_build_object('business_id', business_id::text, 'id', id)), '[]')
+     from event
+     where bytes is not null and (business_id, id) not in (select business_id, id from changed)) as unchanged,
     (select coalesce(json_agg(json_build_object('business_id', business_id::text, 'direction', direction)), '[]')
      from routes_changed) as routes`
 
@@ -63,8 +68,22 @@ export async function requeueBatch(trx: Knex.Transaction, walk: Walk, from: Time
     examined: row.examined,
     matched: row.matched,
     requeued: row.requeued,
-    alreadyDue: row.matched - row.requeued - row.payload_gone,
+    alreadyDue: await countPending(trx, row.unchanged),
     payloadGone: row.payload_gone,
     routes,
   }
+}
+
+/** Of those that were left as they were: some may have been settled while the batch waited for a lock. */
+async function countPending(trx: Knex.Transaction, keys: BatchRow['unchanged']): Promise<number> {
+  if (keys.length === 0) return 0
+  const { rows } = await trx.raw<{ rows: { pending: number }[] }>(
+    `select count(d.id)::integer as pending
+     from unnest(?::bigint[], ?::uuid[]) as k (business_id, id)
+     cross join lateral (
+       select id from callbox.webhook_due where business_id = k.business_id and id = k.id limit 1
+     ) d`,
+    [keys.map((key) => key.business_id), keys.map(({ id }) => id)],
+  )
+  return rows[0]?.pending ?? 0
 }

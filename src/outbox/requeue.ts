@@ -10,7 +10,11 @@ import type { Direction } from './routing.ts'
  * clock in microseconds: no dispatcher of an earlier life can hold it, so a late settle of that life changes nothing.
  */
 
-/** `event`: the locked events (`business_id, id, direction, created_at, bytes`; null: retention took the payload). */
+/**
+ * `event`: the locked events (`business_id, id, direction, bytes`; null bytes: retention took the payload) with the dead
+ * letter of the statement's snapshot. A dead letter that another transaction changed while the lock was awaited is not
+ * revived: the delivery may have been sent meanwhile.
+ */
 const requeueEvents = `
   hastened as (
     update callbox.webhook_due d
@@ -23,6 +27,7 @@ const requeueEvents = `
     delete from callbox.webhook_dead_letters l
     using event e
     where l.business_id = e.business_id and l.id = e.id and e.bytes is not null
+      and l.status = e.dead_status and l.operator is not distinct from e.operator
     returning l.business_id, l.id, l.attempt_count
   ),
   restarted as (
@@ -35,6 +40,7 @@ const requeueEvents = `
     from event e
     left join revived r on r.business_id = e.business_id and r.id = e.id
     where e.bytes is not null
+      and (r.id is not null or e.dead_status is null)
       and not exists (select from callbox.webhook_due d where d.business_id = e.business_id and d.id = e.id)
     on conflict do nothing
     returning business_id, id
@@ -55,11 +61,16 @@ const requeueEvents = `
 /** Locks the events of a subquery with `business_id` and `id`, in the order of their key. */
 export const requeueOf = (keys: string): string => `
   event as materialized (
-    select o.business_id, o.id, o.direction, octet_length(o.payload::text) as bytes
+    select o.business_id, o.id, o.direction, octet_length(o.payload::text) as bytes, l.status as dead_status, l.operator
     from callbox.webhook_outbox o
+    left join lateral (
+      select status, operator from callbox.webhook_dead_letters
+      where business_id = o.business_id and id = o.id
+      limit 1
+    ) l on true
     where (o.business_id, o.id) in (${keys})
     order by o.business_id, o.id
-    for no key update
+    for no key update of o
   ),
   ${requeueEvents}`
 
