@@ -1,8 +1,10 @@
 import { pino } from 'pino'
 import { beforeEach, expect, test } from 'vitest'
 import { retain, startRetention } from '../src/admin/retention.ts'
+import { requeueDelivery } from '../src/outbox/requeue.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
+import { type DeliveryState, setDeliveries } from './helpers/outbox.ts'
 
 const log = pino({ level: 'silent' })
 const database: TestDatabase = await createTestDatabase()
@@ -23,22 +25,22 @@ const enqueue = async (call: string, business = 1): Promise<string> => {
   const [row] = await query(sql, [business, call])
   return row.id
 }
-const finish = (id: string, status: string, daysAgo: number) =>
-  query(
-    `update webhook_outbox set status = $2, created_at = now() - interval '99 days',
-       finished_at = now() - make_interval(days => $3) where id = $1`,
-    [id, status, daysAgo],
-  )
+const finish = (id: string, status: DeliveryState['status'] & string, daysAgo: number) =>
+  setDeliveries(database, 'id = $1', [id], {
+    status,
+    created_at: `now() - interval '99 days'`,
+    finished_at: `now() - interval '${daysAgo} days'`,
+  })
 const attempt = (id: string, number: number) =>
   query(
     `insert into webhook_attempts (business_id, delivery_id, id, number, started_at, duration_ms, url, result)
-     values (1, $1, gen_random_uuid(), $2, now(), 1, 'http://x/', 'ok')`,
+     values (1, $1, gen_random_uuid(), $2, now() - interval '99 days', 1, 'http://x/', 'ok')`,
     [id, number],
   )
 
 test('takes payload and attempts of what ended long ago, counted from its end, and leaves the key', async () => {
   const old: string[] = []
-  for (const status of ['delivered', 'failed', 'skipped']) {
+  for (const status of ['delivered', 'failed', 'skipped'] as const) {
     const id = await enqueue(`CA${status}`)
     old.push(id)
     await finish(id, status, 31)
@@ -49,11 +51,9 @@ test('takes payload and attempts of what ended long ago, counted from its end, a
   await attempt(recent, 1)
 
   expect(await run()).toMatchObject({ deliveries: 3 })
-  const left = await query(
-    'select id, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id where has_payload or payload is not null',
-  )
+  const left = await query('select id, payload::text from webhook_outbox where payload is not null')
   expect(left).toEqual([{ id: recent, payload: '{"a":1}' }])
-  expect(await query('select delivery_id from webhook_attempts')).toEqual([{ delivery_id: recent }])
+  expect(await query('select distinct delivery_id from webhook_attempts')).toEqual([{ delivery_id: recent }])
 
   // The same event once more, whatever retention took of it.
   expect(await enqueue('CAdelivered')).toBe(old[0])
@@ -68,19 +68,14 @@ test('takes payload and attempts of what ended long ago, counted from its end, a
 
 test('never touches what is pending, however old', async () => {
   const id = await enqueue('CApending')
-  await query(
-    `update webhook_outbox set created_at = now() - interval '400 days', due_at = now() - interval '400 days',
-               finished_at = now() - interval '400 days' where id = $1`,
-    [id],
-  )
+  const longAgo = `now() - interval '400 days'`
+  await setDeliveries(database, 'id = $1', [id], { created_at: longAgo, due_at: longAgo })
   await attempt(id, 1)
-  const before = await query(
-    'select *, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id',
-  )
+  const rows = () =>
+    query('select v.*, o.payload::text from webhook_deliveries v join webhook_outbox o using (business_id, id)')
+  const before = await rows()
   await run()
-  expect(
-    await query('select *, payload::text from webhook_deliveries left join webhook_payloads on delivery_id = id'),
-  ).toEqual(before)
+  expect(await rows()).toEqual(before)
   expect(await query('select 1 from webhook_attempts')).toHaveLength(1)
 })
 
@@ -88,23 +83,23 @@ test('one requeued in the meantime is left alone', async () => {
   const id = await enqueue('CAtie')
   await finish(id, 'failed', 31)
   const operator = await database.knex.transaction()
-  await operator('webhook_outbox').where({ id }).update({ status: 'pending', finished_at: null })
+  expect(await requeueDelivery(operator, '1', id)).toMatchObject({ changed: true })
   expect(await run()).toMatchObject({ deliveries: 0 })
   await operator.commit()
-  expect(
-    await query(
-      'select payload is null as gone from webhook_deliveries left join webhook_payloads on delivery_id = id',
-    ),
-  ).toEqual([{ gone: false }])
+  expect(await run()).toMatchObject({ deliveries: 0 })
+  expect(await query('select status, is_emptied from webhook_deliveries')).toEqual([
+    { status: 'pending', is_emptied: false },
+  ])
 })
 
 test('takes as many batches as there are', async () => {
   await query(
     `select callbox_enqueue(1 + n % 3, 'CA' || n, 'call.completed', 'inbound', '{}') from generate_series(1, 1200) n`,
   )
-  await query(`update webhook_outbox set status = 'delivered', finished_at = now() - interval '31 days'`)
+  const longAgo = `now() - interval '31 days'`
+  await setDeliveries(database, 'true', [], { status: 'delivered', created_at: longAgo, finished_at: longAgo })
   expect(await run()).toMatchObject({ deliveries: 1200 })
-  expect(await query('select count(*)::int as n from webhook_deliveries where not has_payload')).toEqual([{ n: 1200 }])
+  expect(await query('select count(*)::int as n from webhook_deliveries where is_emptied')).toEqual([{ n: 1200 }])
 })
 
 test('takes what was said in calls and what their steps left, and leaves the calls', async () => {

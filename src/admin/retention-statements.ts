@@ -20,6 +20,13 @@ const run = async (trx: Knex.Transaction, sql: string, days: number): Promise<nu
   return rows[0]?.taken ?? 0
 }
 
+/** An event that is unaccounted for keeps its payload until it is put back. */
+const isAccountedFor = `(
+  exists (select from callbox.webhook_dead_letters l where l.business_id = o.business_id and l.id = o.id)
+  or exists (
+    select from callbox.webhook_attempts a
+    where a.business_id = o.business_id and a.delivery_id = o.id and a.result = 'ok'))`
+
 /**
  * Payloads and attempts of events that are old enough and not pending, with their last attempt old enough as well. The
  * event stays, and with it the key by which a repetition is recognised; so does a dead letter.
@@ -34,6 +41,7 @@ const takeDeliveries: Batch = async (trx, days) => {
      where o.created_at < now() - make_interval(days => :days)
        and o.payload is not null
        and not exists (select from callbox.webhook_due d where d.business_id = o.business_id and d.id = o.id)
+       and ${isAccountedFor}
        and not exists (
          select from callbox.webhook_attempts a
          where a.business_id = o.business_id and a.delivery_id = o.id
