@@ -8,7 +8,7 @@ import type { OperationParts } from './operation-parts.ts'
 
 /** Gives a delivery up. @throws {Problem} 404, or 409 when it was delivered. */
 export async function discardDelivery(
-  { knex, log }: Pick<OperationParts, 'knex' | 'log'>,
+  { knex, hints, log }: Pick<OperationParts, 'knex' | 'hints' | 'log'>,
   operator: string,
   id: string,
   reason: string | undefined,
@@ -21,10 +21,12 @@ export async function discardDelivery(
       const { direction } = outcome
       await recordAct(trx, { operator, action: 'delivery.discarded', businessId, direction, deliveryId: id })
     }
-    return outcome
+    return { ...outcome, businessId }
   })
   if (discarded === null) throw deliveryNotFound(id)
   if (discarded.outcome === 'delivered') throw new Problem(409, 'this delivery was accepted by its receiver')
+  // An event of the same call may have waited for this one.
+  if (discarded.changed) hints.hint(discarded.businessId, discarded.direction)
   log.info(
     { event: 'admin.delivery_discarded', operator, delivery_id: id, changed: discarded.changed },
     discarded.changed ? 'a delivery was discarded' : 'a delivery to discard was discarded already',
