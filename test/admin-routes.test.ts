@@ -3,7 +3,7 @@ import { type AdminApi, otherToken, startAdminApi } from './helpers/admin-api.ts
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
-import { enqueue } from './helpers/outbox.ts'
+import { type DeliveryState, enqueue, setDeliveries } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let api: AdminApi
@@ -41,11 +41,11 @@ describe('GET /admin/routes', () => {
     await enqueue(database, '1', 'CA3')
     await enqueue(database, '1', 'CA4')
     await enqueue(database, '2', 'CA1', 'outbound')
-    const change = (call: string, columns: string) =>
-      database.pool.query(`update webhook_outbox set ${columns} where business_id = 1 and call_sid = $1`, [call])
-    await change('CA1', `status = 'delivered', finished_at = now(), due_at = now() - interval '1 year'`)
-    await change('CA2', `due_at = '2025-01-01T00:00:00Z', attempt_count = 3`)
-    await change('CA3', `due_at = now() + interval '1 hour', attempt_count = 1`)
+    const change = (call: string, state: DeliveryState) =>
+      setDeliveries(database, 'business_id = 1 and call_sid = $1', [call], state)
+    await change('CA1', { status: 'delivered', emptied: true })
+    await change('CA2', { due_at: '2025-01-01T00:00:00Z', attempt_count: 3 })
+    await change('CA3', { due_at: `now() + interval '1 hour'`, attempt_count: 1 })
     await trouble('1', 'failing')
     expect(await list()).toEqual({
       items: [
@@ -86,7 +86,7 @@ describe('GET /admin/routes', () => {
            insert into webhook_attempts (business_id, delivery_id, id, number, started_at, duration_ms, url, result)
            values (1, $1, gen_random_uuid(), $2, now(), $3, 'https://e.example/', $4)
          )
-         update webhook_outbox set attempt_count = $2 where business_id = 1 and id = $1`,
+         update webhook_due set attempt_count = $2 where business_id = 1 and id = $1`,
         [id, number, ms, result],
       )
     // Older than the 200 newest ones.
@@ -120,8 +120,7 @@ describe('GET /admin/routes', () => {
   test('counts what waits to 10000', async () => {
     await database.pool.query(`insert into routes (business_id, direction) values (3, 'inbound')`)
     await database.pool.query(
-      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, slot)
-       select 3, gen_random_uuid(), 'CA' || n, 'call.completed', 'inbound', 3 from generate_series(1, 10001) n`,
+      `select count(callbox_enqueue(3, 'CA' || n, 'call.completed', 'inbound', '{}')) from generate_series(1, 10001) n`,
     )
     expect((await list()).items[0].waiting).toBe(10_000)
   })
@@ -294,6 +293,6 @@ test('a delivery of a route in trouble says what it waits for', async () => {
   for (const ask of [requeue, look]) {
     expect(await ask()).toMatchObject({ waits_for: 'its route to be unparked: they move house' })
   }
-  await database.pool.query(`update webhook_outbox set status = 'delivered'`)
+  await setDeliveries(database, 'true', [], { status: 'delivered' })
   expect(await look()).toMatchObject({ status: 'delivered', waits_for: null })
 })

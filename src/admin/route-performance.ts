@@ -31,6 +31,11 @@ const read = `
            row_number() over (partition by n.business_id, n.direction order by n.created_at desc) as place
     from newest n
     join unnest(?::bigint[], ?::text[]) as wanted (business_id, direction) using (business_id, direction)
+    where not exists (
+        select from callbox.webhook_due d where d.business_id = n.business_id and d.id = n.id and d.attempt_count = 0)
+      and not exists (
+        select from callbox.webhook_dead_letters l
+        where l.business_id = n.business_id and l.id = n.id and l.attempt_count = 0)
   )
   select r.business_id, r.direction,
          count(*)::integer as attempts,
