@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AdminApi, otherToken, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
-import { enqueue } from './helpers/outbox.ts'
+import { enqueue, setDeliveries } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let api: AdminApi
@@ -90,7 +90,7 @@ describe('every change by an operator is one entry', () => {
 
   test('a delivery requeued', async () => {
     const id = await enqueue(database, '1', 'CA3', 'outbound')
-    await database.knex('callbox.webhook_outbox').update({ status: 'failed', finished_at: 'now' })
+    await setDeliveries(database, 'true', [], { status: 'failed' })
     await post(`deliveries/${id}/requeue`)
     expect(await audit()).toEqual([{ ...entry, action: 'delivery.requeued', direction: 'outbound', delivery_id: id }])
   })
@@ -131,7 +131,7 @@ test('what changed nothing is no entry', async () => {
 test('a change that cannot be recorded is not made', async () => {
   await put('1', { name: 'before' })
   const id = await enqueue(database, '1', 'CA1')
-  await database.knex('callbox.webhook_outbox').update({ status: 'failed', finished_at: 'now' })
+  await setDeliveries(database, 'true', [], { status: 'failed' })
   await failedCall('CA2')
   const state = async () =>
     (

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { sealedPlace } from '../src/database/sealing.ts'
 import { type AdminApi, startAdminApi } from './helpers/admin-api.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
+import { setDeliveries } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let api: AdminApi
@@ -219,11 +220,8 @@ describe('PUT changes', () => {
 describe('skipped deliveries that a new URL would fit', () => {
   const skip = async (business: number, call: string, direction: string, hasPayload = true) => {
     await enqueue(business, call, direction)
-    await database.pool.query(
-      `update webhook_outbox set status = 'skipped', finished_at = now(), has_payload = $3
-       where business_id = $1 and call_sid = $2`,
-      [business, call, hasPayload],
-    )
+    const state = { status: 'skipped', emptied: !hasPayload } as const
+    await setDeliveries(database, 'business_id = $1 and call_sid = $2', [business, call], state)
   }
 
   test('are counted by direction, revived by nothing', async () => {

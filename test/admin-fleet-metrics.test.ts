@@ -4,6 +4,7 @@ import { fleetMetrics } from '../src/admin/fleet-metrics.ts'
 import { LivingDispatchers } from '../src/admin/living-dispatchers.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import { createTestDatabase } from './helpers/database.ts'
+import { type DeliveryState, setDeliveries } from './helpers/outbox.ts'
 
 test('the gauges of the fleet are read by each scrape; without the database the rest is still told', async () => {
   const { url, knex, pool } = await createTestDatabase()
@@ -33,14 +34,11 @@ test('the gauges of the fleet are read by each scrape; without the database the 
   ]) {
     await pool.query(`select callbox_enqueue($1, $2, 'call.completed', 'inbound', '{}')`, [business, call])
   }
-  await pool.query(
-    `update webhook_outbox set due_at = now() - interval '1 hour' where business_id = 2 and call_sid = 'CA1'`,
-  )
-  await pool.query(
-    `update webhook_outbox set due_at = now() + interval '1 hour' where business_id = 1 and call_sid = 'CA1'`,
-  )
-  await pool.query(`update webhook_outbox set status = 'delivered', due_at = now() - interval '1 day'
-                    where business_id = 1 and call_sid = 'CA2'`)
+  const change = (business: number, call: string, state: DeliveryState) =>
+    setDeliveries({ pool }, 'business_id = $1 and call_sid = $2', [business, call], state)
+  await change(2, 'CA1', { due_at: `now() - interval '1 hour'` })
+  await change(1, 'CA1', { due_at: `now() + interval '1 hour'` })
+  await change(1, 'CA2', { status: 'delivered' })
   await pool.query(`insert into dispatchers (id) values (gen_random_uuid()), (gen_random_uuid())`)
   await pool.query(`insert into twilio_callbacks (kind, call_sid, query, body, state) values
                     ('call_status', 'CA1', '', '', 'unmatched'), ('call_status', 'CA1', '', '', 'matched')`)
@@ -65,7 +63,7 @@ test('the gauges of the fleet are read by each scrape; without the database the 
   expect(failing('callbox_routes_due{state="failing"}')).toEqual(['2'])
   expect(failing('callbox_routes_oldest_due_seconds{state="active"}')).toEqual(['0'])
   expect(Number(failing('callbox_routes_oldest_due_seconds{state="failing"}')[0])).toBeGreaterThanOrEqual(3600)
-  await pool.query('update webhook_outbox set attempt_count = 3 where business_id = 2')
+  await pool.query('update webhook_due set attempt_count = 3 where business_id = 2')
   expect(Number((await scrape())('callbox_outbox_oldest_due_seconds')[0])).toBeGreaterThanOrEqual(3600)
   await turn('parked')
   expect(await routes()).toEqual([['1'], ['0'], ['1']])

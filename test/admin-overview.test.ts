@@ -7,7 +7,7 @@ import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
-import { enqueue } from './helpers/outbox.ts'
+import { enqueue, setDeliveries } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
 
 let database: TestDatabase
@@ -47,10 +47,10 @@ test('of an installation in which nothing has happened yet', async () => {
 
 test('deliveries: what is due, and what ended within the hour', async () => {
   await putBusiness(database, '1', { inbound: 'https://e.example/' })
-  const ended = async (status: string, ago: string) => {
+  const ended = async (status: 'delivered' | 'failed' | 'skipped', ago: string) => {
     const id = await enqueue(database, '1', `CA${status}${ago}`)
-    const set = `status = $2, finished_at = now() - $3::interval`
-    await sql(`update webhook_outbox set ${set} where id = $1`, [id, status, ago])
+    const at = `now() - interval '${ago}'`
+    await setDeliveries(database, 'id = $1', [id], { status, created_at: at, finished_at: at })
   }
   await ended('delivered', '1 minute')
   await ended('delivered', '59 minutes')
@@ -59,7 +59,7 @@ test('deliveries: what is due, and what ended within the hour', async () => {
   await ended('failed', '2 days')
   await ended('skipped', '2 minutes')
   const due = await enqueue(database, '1', 'CAdue')
-  await sql(`update webhook_outbox set due_at = now() - interval '90 seconds' where id = $1`, [due])
+  await sql(`update webhook_due set due_at = now() - interval '90 seconds' where id = $1`, [due])
   const { deliveries, findings, verdict } = await read()
   expect(deliveries).toMatchObject({ due: 1, delivered_last_hour: 2, failed_last_hour: 1, last_hour_is_whole: true })
   expect(deliveries.oldest_due_seconds).toBeGreaterThanOrEqual(90)

@@ -34,7 +34,9 @@ async function everythingOf(callSid: string) {
   return {
     calls: await rows('select * from calls where call_sid = $1'),
     steps: await rows('select * from call_steps where call_sid = $1 order by step'),
-    outbox: await rows('select * from webhook_deliveries where call_sid = $1'),
+    outbox: await rows(
+      'select v.*, o.payload::text from webhook_deliveries v join webhook_outbox o using (business_id, id) where v.call_sid = $1',
+    ),
   }
 }
 
@@ -92,10 +94,9 @@ describe('the transaction that completes a call', () => {
       metadata: '{ "z": 1, "a": [] }',
     })
     await completeCall(database.knex, job, 0, results)
-    const { rows } = await database.pool.query(
-      'select payload::text from webhook_deliveries join webhook_payloads on delivery_id = id where call_sid = $1',
-      [job.callSid],
-    )
+    const { rows } = await database.pool.query('select payload::text from webhook_outbox where call_sid = $1', [
+      job.callSid,
+    ])
     expect(rows[0].payload).toContain('"lead_id":"7","phone":"+2","customer_name":"Dana","direction":"outbound"')
     expect(rows[0].payload).toMatch(/"agent_name":"Agent","metadata":\{"z":1,"a":\[\]\}\}$/)
   })
