@@ -57,7 +57,14 @@ describe.skipIf(isSkipped)('a real Prometheus, on a running Callbox', { timeout:
   test('receivers and calls fail: that fires, and every query of every panel returns data', async () => {
     await fleet.breakReceivers()
     await fleet.breakCalls()
-    await untilFiring('CallboxRouteParked', 'CallboxFailureRate', 'CallboxDeliveriesFailed', 'CallboxCallsFailed')
+    await fleet.loseEvent()
+    await untilFiring(
+      'CallboxEventsUnaccounted',
+      'CallboxRouteParked',
+      'CallboxFailureRate',
+      'CallboxDeliveriesFailed',
+      'CallboxCallsFailed',
+    )
     for (const dashboard of dashboards) {
       for (const { title, targets } of graphsOf(dashboard)) {
         for (const { expr } of targets) {

@@ -9,6 +9,7 @@ import { callStatusParams, postCallback } from '../../src/demo/twilio-callbacks.
 import { twilioNotFound } from '../../src/demo/twilio-stand-in.ts'
 import type { ReadinessAnswer } from '../../src/telemetry/health-answers.ts'
 import { putBusiness } from './businesses.ts'
+import { runCheck } from './check-process.ts'
 import type { TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 import { account, newWords, type Stage, setStage } from './pipeline.ts'
@@ -176,12 +177,18 @@ export class MonitoredFleet {
     await this.record(2)
   }
 
+  /** An event loses its due row; `callbox check` finds it. */
+  async loseEvent(): Promise<void> {
+    const { pool, url } = this.#database
+    await pool.query(`select callbox_enqueue(${gone}, 'CA-lost', 'call.completed', 'inbound', '{}')`)
+    await pool.query(`delete from webhook_due where id = callbox_delivery_id(${gone}, 'CA-lost', 'call.completed')`)
+    await runCheck(url)
+  }
+
   /** What waits to be delivered or transcribed has waited for an hour. */
   async age(): Promise<void> {
     const { pool } = this.#database
-    await pool.query(
-      `update webhook_outbox set due_at = now() - interval '1 hour' where status = 'pending' and attempt_count = 0`,
-    )
+    await pool.query(`update webhook_due set due_at = now() - interval '1 hour' where attempt_count = 0`)
     await pool.query(
       `update callbox_jobs.job set start_after = now() - interval '1 hour' where state in ('created', 'retry')`,
     )
