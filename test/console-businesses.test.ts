@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
-import { enqueue } from './helpers/outbox.ts'
+import { enqueue, setDeliveries } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
 
 let database: TestDatabase
@@ -241,7 +241,7 @@ describe('the settings', () => {
   test('tell how many skipped deliveries a new URL would take', async () => {
     await putBusiness(database, '10', {})
     for (const sid of ['CA1', 'CA2']) await enqueue(database, '10', sid)
-    await database.pool.query(`update webhook_outbox set status = 'skipped', finished_at = now()`)
+    await setDeliveries(database, 'true', [], { status: 'skipped' })
     const { text } = await night.follow(await send('10', '', { inbound_webhook_url: 'https://e.example/in' }))
     expect(text).toContain('2 skipped deliveries would fit the new URL')
     expect(text).toContain('href="/console/requeues/new?business_id=10&amp;direction=inbound&amp;status=skipped"')

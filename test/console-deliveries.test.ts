@@ -4,7 +4,7 @@ import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/
 import { hebrew, hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
-import { deliveryOf, enqueue } from './helpers/outbox.ts'
+import { type DeliveryState, deliveryOf, enqueue, setDeliveries } from './helpers/outbox.ts'
 import { changeRoute } from './helpers/routes.ts'
 
 let database: TestDatabase
@@ -19,8 +19,7 @@ beforeEach(async () => {
   await emptyTables(database, 'businesses, routes, webhook_outbox, webhook_attempts, audit')
 })
 
-const set = (id: string, columns: Record<string, unknown>) =>
-  database.knex('callbox.webhook_outbox').where({ id }).update(columns)
+const set = (id: string, state: DeliveryState) => setDeliveries(database, 'id = $1', [id], state)
 const finished = { finished_at: '2025-12-10T14:23:50Z', due_at: '2025-12-10T14:23:45Z' }
 
 /** Adds an attempt that answered 500 a second after it began, unless told otherwise. */
@@ -62,7 +61,7 @@ describe('the list', () => {
     }
     await set(ids.get('CA1') ?? '', { status: 'failed', ...finished })
     await set(ids.get('CA2') ?? '', { created_at: '2025-12-10T14:00:00Z' })
-    await set(ids.get('CA3') ?? '', { event_type: 'call.ended' })
+    await database.pool.query(`update webhook_outbox set event_type = 'call.ended' where call_sid = 'CA3'`)
     for (const [query, calls] of [
       ['status=failed', ['CA1']],
       ['business_id=2', ['CA3']],
@@ -255,7 +254,7 @@ describe('one delivery', () => {
     await putBusiness(database, '1', { inbound: 'https://e.example/in' })
     const id = await enqueue(database, '1', 'CA1')
     await attempt(id, 1, '2025-12-10T14:23:39Z')
-    await set(id, { attempt_count: 1, due_at: database.knex.raw(`now() + interval '2 hours 1 minute'`) })
+    await set(id, { attempt_count: 1, due_at: `now() + interval '2 hours 1 minute'` })
     const waiting = await page(id)
     expect(waiting.text).toMatch(/Next: attempt 2\s+in 2 hr/)
     expect(waiting.markup).toContain('hx-trigger="every 15s"')
@@ -303,8 +302,7 @@ describe('one delivery', () => {
 
   test('without its payload offers neither that nor a requeue', async () => {
     const id = await enqueue(database, '1', 'CA1')
-    await set(id, { status: 'delivered', has_payload: false, ...finished })
-    await database.knex('callbox.webhook_payloads').where({ delivery_id: id }).delete()
+    await set(id, { status: 'delivered', emptied: true, ...finished })
     const { markup, text } = await page(id)
     expect(text).toContain('Retention has taken its payload')
     expect(markup).not.toContain('/requeue"')
@@ -348,14 +346,14 @@ describe('a requeue', () => {
     ['failed', 'Requeue'],
     ['skipped', 'Requeue'],
     ['delivered', 'Send it again'],
-  ])('of a %s one makes it due, is said and is on record', async (status, button) => {
+  ] as const)('of a %s one makes it due, is said and is on record', async (status, button) => {
     const id = await enqueue(database, '1', 'CA1')
     await set(id, { status, ...finished })
     expect((await night.get(`/console/deliveries/${id}`)).text).toContain(`<button class="primary">${button}</button>`)
     const answer = await night.post(`/console/deliveries/${id}/requeue`)
     expect(answer.headers.get('location')).toBe(`/console/deliveries/${id}`)
     expect((await night.follow(answer)).text).toContain('The delivery is due now.')
-    expect(await deliveryOf(database, id)).toMatchObject({ status: 'pending', version: 1 })
+    expect(await deliveryOf(database, id)).toMatchObject({ status: 'pending', step: 0 })
     const { rows } = await database.pool.query('select operator, action, delivery_id from audit')
     expect(rows).toEqual([{ operator: 'night', action: 'delivery.requeued', delivery_id: id }])
     expect((await night.get(`/console/deliveries/${id}`)).text).not.toContain('/requeue"')
@@ -375,6 +373,6 @@ describe('a requeue', () => {
     await set(id, { status: 'failed', ...finished })
     expect((await night.post(`/console/deliveries/${id}/requeue`, { csrf: 'x' })).status).toBe(403)
     expect((await site.visitor().post(`/console/deliveries/${id}/requeue`)).status).toBe(401)
-    expect(await deliveryOf(database, id)).toMatchObject({ status: 'failed', version: 0 })
+    expect(await deliveryOf(database, id)).toMatchObject({ status: 'failed', due_in_ms: null })
   })
 })

@@ -4,12 +4,13 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { RequeueRunner } from '../src/admin/requeue-runner.ts'
 import { HintSender } from '../src/database/hints.ts'
 import { defaultSchema } from '../src/database/schema.ts'
+import { otherToken } from './helpers/admin-api.ts'
 import { startConsole, type TestConsole, textOf, type Visitor } from './helpers/console.ts'
 import { hostile } from './helpers/console-data.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { emptyTables } from './helpers/empty-tables.ts'
 import { eventually } from './helpers/eventually.ts'
-import { deliveryOf, enqueue } from './helpers/outbox.ts'
+import { type DeliveryState, deliveryOf, enqueue, setDeliveries } from './helpers/outbox.ts'
 
 let database: TestDatabase
 let site: TestConsole
@@ -26,13 +27,13 @@ beforeEach(async () => {
 const path = '/console/requeues'
 
 /** Deliveries of business 1 that have failed, by their CallSids. */
-async function failed(calls: readonly string[], status = 'failed'): Promise<string[]> {
+async function failed(
+  calls: readonly string[],
+  status: DeliveryState['status'] & string = 'failed',
+): Promise<string[]> {
   const ids: string[] = []
   for (const call of calls) ids.push(await enqueue(database, '1', call, 'inbound', '{}'))
-  await database
-    .knex('callbox.webhook_outbox')
-    .whereIn('id', ids)
-    .update({ status, finished_at: '2025-12-10T14:23:50Z', due_at: '2025-12-10T14:23:45Z' })
+  await setDeliveries(database, 'id = any($1)', [ids], { status, finished_at: '2025-12-10T14:23:50Z' })
   return ids
 }
 
@@ -92,7 +93,7 @@ describe('before the order', () => {
   test.each([
     ['delivered', 'These were accepted.'],
     ['pending', 'These wait already.'],
-  ])('warns of what is %s', async (state, warning) => {
+  ] as const)('warns of what is %s', async (state, warning) => {
     await failed(['CA1'], state)
     const { text } = await night.get(`${path}/new?status=${state}`)
     expect(textOf(text)).toContain('Requeue 1 delivery?')
@@ -166,7 +167,7 @@ describe('one that runs', () => {
     const stopped = await night.follow(await night.post(`${at}/stop`))
     expect(stopped.text).toContain('The requeue is stopped.')
     expect(stopped.text).not.toContain('hx-get')
-    const day = await site.signedIn('day-shift-token')
+    const day = await site.signedIn(otherToken)
     const resumed = await day.follow(await day.post(`${at}/resume`))
     expect(resumed.text).toContain('The requeue goes on.')
     await runUntil(async () => (await stateOf(id)) === 'done')

@@ -33,7 +33,7 @@ describe('the list', () => {
        values (1, $1, gen_random_uuid(), 1, now(), 1234, '', 'timeout'), (1, $1, gen_random_uuid(), 2, now(), 5, '', 'ok')`,
       [id],
     )
-    await database.pool.query('update webhook_outbox set attempt_count = 2')
+    await database.pool.query('update webhook_due set attempt_count = 2')
     await changeRoute(
       database,
       '1',

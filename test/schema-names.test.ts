@@ -57,7 +57,7 @@ test('a statement prepared by one schema is never run for another on the same se
 
 test('every table, type and function is named with its schema in the source', async () => {
   const { rows } = await database.pool.query<{ name: string }>(
-    `select relname as name from pg_class where relnamespace = 'callbox'::regnamespace and relkind in ('r', 'c')
+    `select relname as name from pg_class where relnamespace = 'callbox'::regnamespace and relkind in ('r', 'c', 'v')
      union select proname from pg_proc where pronamespace = 'callbox'::regnamespace`,
   )
   const name = rows.map((row) => row.name).join('|')
@@ -80,7 +80,7 @@ test('every table, type and function is named with its schema in the source', as
   const found = files.flatMap((file) =>
     readFileSync(join(root, file), 'utf8')
       .split('\n')
-      .filter((line) => unqualified.test(line) && !/^\s*(\*|\/\/|--)|^import |help: /.test(line))
+      .filter((line) => unqualified.test(line) && !/^\s*(\/?\*|\/\/|--)|^import |help: /.test(line))
       .map((line) => `${file}: ${line.trim()}`),
   )
   expect(found).toEqual([])

@@ -24,7 +24,7 @@ const delivery = z.object({
   call_sid: z.string(),
   status: z.string(),
   reason: z.string().nullable(),
-  due_at: time,
+  due_at: time.nullable(),
   attempts: z.array(attempt),
 })
 

@@ -79,6 +79,7 @@ function outcome({ result, status_code, duration_ms }: AttemptView): string {
 function whatNext(delivery: DeliveryView, attempt: AttemptView): string {
   if (delivery.status === 'delivered') return good(' → delivered')
   if (delivery.status === 'failed') return bad(' → given up')
+  if (delivery.due_at === null) return ''
   const wait = delivery.due_at - (attempt.started_at + attempt.duration_ms)
   return dim(`; next attempt in ${seconds(Math.max(0, wait))}`)
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { putBusiness } from './businesses.ts'
-import { enqueue } from './outbox.ts'
+import { enqueue, setDeliveries } from './outbox.ts'
 
 type Database = { pool: pg.Pool }
 
@@ -31,28 +31,30 @@ export async function fillForConsole(database: Database): Promise<void> {
     const payload = JSON.stringify({ call_id: `CA${n}`, summary: hebrew, city: 'תל אביב', note: hostile })
     await enqueue(database, business, `CA${String(n).padStart(32, '0')}`, direction, payload)
   }
-  const finished = `finished_at = now() - (n || ' seconds')::interval * 20, due_at = now() - (n || ' seconds')::interval * 21,
-                    created_at = now() - (n || ' seconds')::interval * 22`
-  await pool.query(
-    `update webhook_outbox o set status = 'delivered', attempt_count = 1 + n % 2, ${finished}
-     from (select id, row_number() over (order by call_sid) as n from webhook_deliveries where business_id in (10, 20)) d
-     where d.id = o.id and n % 8 <> 0`,
+  const { rows } = await pool.query<{ id: string; business_id: string; n: number }>(
+    `select id, business_id, row_number() over (partition by business_id = 31 order by call_sid)::int as n
+     from webhook_deliveries`,
   )
-  await pool.query(
-    `update webhook_outbox o set status = 'failed', reason = 'HTTP 500 after 8 attempts', attempt_count = 8, ${finished}
-     from (select id, row_number() over (order by call_sid) as n from webhook_deliveries where business_id = 31) d
-     where d.id = o.id and n % 3 = 0`,
-  )
+  for (const { id, business_id: business, n } of rows) {
+    const times = {
+      finished_at: `now() - interval '${n * 20} seconds'`,
+      created_at: `now() - interval '${n * 22} seconds'`,
+    }
+    if (business === '31') {
+      if (n % 3 !== 0) continue
+      const failed = { status: 'failed', reason: 'HTTP 500 after 8 attempts', attempt_count: 8 } as const
+      await setDeliveries(database, 'id = $1', [id], { ...failed, ...times })
+    } else if (n % 8 !== 0) {
+      await setDeliveries(database, 'id = $1', [id], { status: 'delivered', attempt_count: 1 + (n % 2), ...times })
+    }
+  }
   await pool.query(
     `insert into webhook_attempts
        (business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code, error, response_excerpt)
      select business_id, id, gen_random_uuid(), n, coalesce(finished_at, now()) - (attempt_count - n) * interval '5 minutes',
             40 + (hashtext(id::text || n) & 1023), 'https://n8n.example.com/webhook/5b2f6c1e-calls-in',
-            case when n = attempt_count and status = 'delivered' then 'ok' else 'http_error' end,
-            case when n = attempt_count and status = 'delivered' then 200 else 500 end,
-            case when n = attempt_count and status = 'delivered' then null else 'HTTP 500' end,
-            convert_to($1, 'UTF8')
-     from webhook_deliveries, lateral generate_series(1, attempt_count) n`,
+            'http_error', 500, 'HTTP 500', convert_to($1, 'UTF8')
+     from webhook_deliveries, lateral generate_series(1, attempt_count - (status = 'delivered')::int) n`,
     [`{"message":${JSON.stringify(hostile)}}\n`.repeat(20)],
   )
   const trouble = (business: number, direction: string, set: string, reason: string): Promise<unknown> =>

@@ -139,7 +139,10 @@ export async function setDeliveries(
     await pool.query(
       `insert into webhook_attempts (business_id, delivery_id, id, number, started_at, duration_ms, url, result, status_code)
        select business_id, id, gen_random_uuid(), ${attempts ?? 1}, ${moment(end, 'clock_timestamp()')}, 0, 'http://127.0.0.1/', 'ok', 200
-       ${ofKeys}`,
+       ${ofKeys}
+       where not exists (
+         select from webhook_attempts a
+         where a.business_id = k.business_id and a.delivery_id = k.id and a.result = 'ok')`,
       key,
     )
   }
