@@ -118,7 +118,8 @@ test('a search_path that leads elsewhere changes nothing, from the first migrati
   const surroundings = await startSurroundings()
   const names = await pool.query<{ name: string }>(
     `select unnest(array['installation', 'businesses', 'phone_numbers', 'calls', 'call_details', 'call_steps', 'routes',
-       'twilio_callbacks', 'webhook_outbox', 'webhook_payloads', 'webhook_attempts', 'dispatchers', 'slots', 'audit',
+       'twilio_callbacks', 'webhook_outbox', 'webhook_due', 'webhook_dead_letters', 'webhook_attempts',
+       'webhook_unaccounted', 'webhook_deliveries', 'dispatchers', 'slots', 'audit',
        'requeues', 'callbox_migrations', 'callbox_migrations_lock', 'job', 'queue', 'version']) as name`,
   )
   await pool.query('create schema trap')
@@ -126,6 +127,8 @@ test('a search_path that leads elsewhere changes nothing, from the first migrati
   await pool.query(`
     create type trap.webhook_settlement as enum ('trap');
     create function trap.callbox_enqueue(bigint, text, text, text, json) returns uuid language sql as 'select 1 / 0; select null::uuid';
+    create function trap.callbox_enqueue(bigint, text, text, text, text) returns uuid language sql as 'select 1 / 0; select null::uuid';
+    create function trap.callbox_settle(trap.webhook_settlement[], boolean) returns void language sql as 'select 1 / 0';
     do $$ begin execute format('alter database %I set search_path = trap', current_database()); end $$`)
 
   await migrate(url)
