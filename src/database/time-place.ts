@@ -9,4 +9,5 @@ export interface TimePlace {
 export const placeTime = (column: string): string => `${fullTime(column)} as place_time`
 
 /** The SQL of a time as RFC 3339 in UTC, with all its microseconds. */
-export const fullTime = (time: string): string => `to_char((${time}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+export const fullTime = (time: string): string =>
+  `to_char((${time}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
