@@ -55,15 +55,19 @@ test('held_by_breaker, parked and rate_limited: by the state of its own route al
   }
 })
 
-test('after: an earlier event of its call on its route is pending, for ten minutes at most', async () => {
+test('after: an earlier event of its call on its route is pending, for ten minutes once that has been tried', async () => {
   const first = await enqueueEvent('4', 'CA1', 'call.ended')
   const second = await enqueueEvent('4', 'CA1', 'call.completed')
   expect([await reasonOf(first), await reasonOf(second)]).toEqual(['waiting', 'after'])
+  await setDeliveries(database, 'id = $1', [second], { due_at: `now() - interval '10 minutes 1 second'` })
+  expect(await reasonOf(second)).toBe('after')
+  await setDeliveries(database, 'id = $1', [first], { attempt_count: 1 })
+  expect(await reasonOf(second)).toBe('waiting')
   await setDeliveries(database, 'id = $1', [second], { due_at: `now() - interval '9 minutes 50 seconds'` })
   expect(await reasonOf(second)).toBe('after')
-  await setDeliveries(database, 'id = $1', [second], { due_at: `now() - interval '10 minutes 1 second'` })
+  await setDeliveries(database, 'id = $1', [second], { attempt_count: 1 })
   expect(await reasonOf(second)).toBe('waiting')
-  await setDeliveries(database, 'id = $1', [second], { due_at: 'now()' })
+  await setDeliveries(database, 'id = $1', [second], { attempt_count: 0 })
   await setDeliveries(database, 'id = $1', [first], { status: 'delivered' })
   expect(await reasonOf(second)).toBe('waiting')
 })
