@@ -72,6 +72,38 @@ describe('settings, whatever the call', () => {
     ['FastAPI 422 about the file', 'transcript', fastApi('body', 'file'), /check OPENAI_BASE_URL/],
     ["a proxy's 413", 'transcript', page(413), /client_max_body_size/],
     [
+      "a proxy's 413 in JSON",
+      'transcript',
+      jsonReply(413, { error: 'request entity too large' }),
+      /client_max_body_size/,
+    ],
+    [
+      "a proxy's 413 as an error object",
+      'summary',
+      jsonReply(413, { error: { message: 'Payload Too Large', type: 'entity.too.large' } }),
+      /client_max_body_size/,
+    ],
+    ["a firewall's 403", 'summary', page(403), /proxy or a firewall/],
+    ['a country', 'summary', openAi(403, 'no', 'unsupported_country_region_territory'), /not offered from here/],
+    [
+      "Google's wrong key",
+      'summary',
+      jsonReply(400, [{ error: { code: 400, message: 'API key not valid.' } }]),
+      /API_KEY/,
+    ],
+    [
+      "LiteLLM's unknown model",
+      'summary',
+      jsonReply(400, { error: { message: 'Invalid model name', type: 'None', param: 'None', code: '400' } }),
+      /HTTP 400: it does not offer this model: set OPENAI_SUMMARY_MODEL/,
+    ],
+    [
+      "LiteLLM's budget",
+      'summary',
+      jsonReply(400, { error: { message: 'over', type: 'budget_exceeded', param: null, code: '400' } }),
+      /add credit/,
+    ],
+    [
       "a gateway's 413",
       'transcript',
       jsonReply(413, { message: 'Request size limit exceeded' }),
@@ -194,6 +226,7 @@ describe("this call's content", () => {
       'call',
     ],
     ['a filter', 'summary', openAi(400, 'The response was filtered', 'content_filter'), 'answer'],
+    ['JSON that the model did not get right', 'extraction', openAi(400, 'Failed', 'json_validate_failed'), 'answer'],
     ['a moderation', 'extraction', openAi(403, 'Your input was flagged'), 'answer'],
   ])('%s', async (_name, step, answer, fault) => {
     expect(judgeFailure(await failureOf(answer), step).fault).toBe(fault)

@@ -48,14 +48,24 @@ const tooLong =
   /request_too_large|string_above_max|maximum content size|(file|request|payload|content|audio|entity)\b.{0,40}\btoo (large|big|long)|longer than|context[_ ](length|window|size)|maximum (context|length|duration)|too many tokens|prompt is too long|reduce the length/i
 const filtered =
   /content[_ ]?(policy|filter|management)|responsible ?ai|moderation|flagged|safety (system|filter|policy)|sensitive content/i
+const unwritten = /json_validate_failed|failed to generate json|failed_generation|model_error|produced invalid content/i
+/** What web servers and proxies write of a body that is over their limit (RFC 9110, 15.5.14, and its former names). */
+const overHttpLimit = /entity[._ ]too[._ ]large|(payload|content|request body|body) too large/i
 const quota =
-  /^(insufficient_(quota|balance|credit|fund)|billing_|account_|access_terminated|exceeded_current_quota|payment_required)/
-const wrongModel = /model[_ ](not[_ ]found|decommissioned|deprecated)|deploymentnotfound|unknown model|no such model/i
+  /^(budget_|insufficient_(quota|balance|credit|fund)|billing_|account_|access_terminated|exceeded_current_quota|payment_required)/
+const wrongModel =
+  /invalid model\b|model[_ ](not[_ ]found|decommissioned|deprecated)|deploymentnotfound|unknown model|no such model/i
+const wrongPlace = /unsupported_country|(country|region|territory|location)\b.*not supported/i
+const wrongKey =
+  /\bapi[ _-]?key\b.*(invalid|not valid|incorrect|missing|expired)|(invalid|incorrect|missing|expired)[ _]api[ _-]?key/i
 const modelIsMissing =
   /model\b.*(does not exist|not found|not supported|not available|decommissioned|deprecated|no longer)/i
 /** Network errors that a correct setting would not have; all others pass by themselves. */
 const wrongAddress =
   /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE|ERR_REDIRECTS)/
+
+const bodyLimitAdvice =
+  'a proxy or the server refuses bodies of this size: raise its limit to 26 MB (nginx: client_max_body_size)'
 
 /** Read from top to bottom: the first row that matches decides. Only what is clearly about the call may fail it. */
 const faultTable: readonly Row[] = [
@@ -80,9 +90,19 @@ const faultTable: readonly Row[] = [
     advice: "the service's content filter refuses what was said in this call: set $MODEL to another, then reprocess it",
   },
   {
+    fault: 'answer',
+    when: (failure) => hasStatus(400, 422)(failure) && says(unwritten)(failure),
+    advice: 'the model wrote nothing for this call that can be used: set $MODEL to another, then reprocess it',
+  },
+  {
     fault: 'silence',
     when: (failure) => isTranscript(failure) && hasStatus(400, 413, 415, 422)(failure) && says(tooShort)(failure),
     advice: 'there is no speech in it',
+  },
+  {
+    fault: 'settings',
+    when: (failure) => hasStatus(413)(failure) && says(overHttpLimit)(failure),
+    advice: bodyLimitAdvice,
   },
   {
     fault: 'call',
@@ -120,7 +140,18 @@ const faultTable: readonly Row[] = [
   },
   {
     fault: 'settings',
-    when: hasStatus(401, 403),
+    when: (failure) => hasStatus(403)(failure) && !failure.isStructured,
+    advice:
+      'a proxy or a firewall may refuse it: let this process through, or correct OPENAI_BASE_URL or OPENAI_API_KEY',
+  },
+  {
+    fault: 'settings',
+    when: (failure) => hasStatus(451)(failure) || (hasStatus(400, 403)(failure) && says(wrongPlace)(failure)),
+    advice: 'it is not offered from here or for this account: correct OPENAI_BASE_URL or the account',
+  },
+  {
+    fault: 'settings',
+    when: (failure) => hasStatus(401, 403)(failure) || (hasStatus(400)(failure) && says(wrongKey)(failure)),
     advice: 'the key is refused: set OPENAI_API_KEY to one that may use this model',
   },
   {
@@ -131,17 +162,12 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: hasStatus(413),
-    advice: 'a proxy or the server refuses bodies of this size: raise its limit to 26 MB (nginx: client_max_body_size)',
+    advice: bodyLimitAdvice,
   },
   {
     fault: 'settings',
     when: ({ status }) => status !== null && status >= 300 && status < 400,
     advice: 'it redirects: set OPENAI_BASE_URL to where it redirects to',
-  },
-  {
-    fault: 'settings',
-    when: hasStatus(451),
-    advice: 'it is not offered from here or for this account: correct OPENAI_BASE_URL or the account',
   },
   {
     fault: 'settings',

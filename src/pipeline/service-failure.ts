@@ -72,14 +72,19 @@ export function rejectErrorInAnswer(headers: Headers, { text, json }: { text: st
 }
 
 const text = z.union([z.string(), z.number().transform(String)]).catch('')
+/** A gateway in Python may write `None`, and a number as `code` repeats the status (LiteLLM, llama.cpp, Google). */
+const word = z
+  .string()
+  .catch('')
+  .transform((value) => (/^(none|null|\d+)$/i.test(value) ? '' : value))
 const texts = z.array(z.union([z.string(), z.number()]).transform(String)).catch([])
 
-/** OpenAI's error object; a number as `code` repeats the status (llama.cpp, Google). */
+/** OpenAI's error object. */
 const errorObject = z.object({
   message: text,
-  code: z.string().catch(''),
-  type: text,
-  param: text,
+  code: word,
+  type: word,
+  param: word,
   /** OpenRouter: the answer of the server behind it. */
   metadata: z.object({ raw: text }).catch({ raw: '' }),
   isFormError: z.literal(false).catch(false),
