@@ -12,7 +12,12 @@ import { BenchServer } from './harness/server.ts'
 import { type Line, lineOf, printTable } from './harness/table.ts'
 
 const usage = `npm run bench -- [names] [--quick] [--rounds 3] [--profile directory]
-names: ${Object.keys(figures).join(' ')}; none: all
+
+${Object.entries(figures)
+  .map(([name, { measures, isLong }]) => `  ${name.padEnd(17)} ${measures}${isLong ? ' (takes minutes)' : ''}`)
+  .join('\n')}
+
+Without names all of them run; with --quick not those that take minutes.
 `
 const results = new URL('./results/', import.meta.url)
 
@@ -28,7 +33,8 @@ if (values.help === true || values.version === true) {
 }
 const quick = values.quick === true
 const rounds = Number(values.rounds ?? (quick ? 1 : 3))
-const chosen = positionals.length === 0 ? Object.keys(figures) : positionals
+const allNames = Object.keys(figures).filter((name) => !(quick && figures[name]?.isLong))
+const chosen = positionals.length === 0 ? allNames : positionals
 if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
   refuse(`--rounds: got ${values.rounds}; expected a whole number from 1 to 100`)
 }
@@ -57,7 +63,7 @@ try {
     profileInto: values.profile ?? null,
   }
   for (const name of chosen) {
-    const measured = await figures[name]?.(bench)
+    const measured = await figures[name]?.measure(bench)
     lines.push(...(measured ?? []).map(lineOf))
   }
   const machine = { ...describeMachine(), postgresql: await server.version() }

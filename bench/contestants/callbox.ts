@@ -4,12 +4,16 @@ import { fillOutbox } from '../harness/outbox-rows.ts'
 import { withDatabase, withEndpoint } from '../harness/rooms.ts'
 import type { Run } from './contestants.ts'
 
-export const callboxRun: Run = (bench, rowsEach) =>
-  withEndpoint(bench, {}, (endpoint) =>
-    withDatabase(bench, async (database) => {
-      await putBusinesses(database, businesses, endpoint.url)
-      await fillOutbox(database, businesses, rowsEach, 'backlog')
-      await database.settleDown()
-      return (await drain(bench, database, endpoint, businesses)).deliveriesPerSecond
-    }),
-  )
+export const callboxRun =
+  ({ dispatchers }: { dispatchers: number }): Run =>
+  (bench, rowsEach) =>
+    withEndpoint(bench, {}, (endpoint) =>
+      withDatabase(bench, async (database) => {
+        await putBusinesses(database, businesses, endpoint.url)
+        await fillOutbox(database, businesses, rowsEach, 'backlog')
+        await database.settleDown()
+        const drained = await drain(bench, database, endpoint, businesses, { dispatchers })
+        const { deliveriesPerSecond, dispatcherCpuUs, postgresCpuUs } = drained
+        return { deliveriesPerSecond, cpuUs: postgresCpuUs === null ? null : dispatcherCpuUs + postgresCpuUs }
+      }),
+    )

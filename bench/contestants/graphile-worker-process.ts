@@ -1,7 +1,7 @@
 /** graphile-worker with a task that posts and records an attempt. */
 import { Logger, type Runner, run, runMigrations } from 'graphile-worker'
 import pg from 'pg'
-import { serve } from '../harness/child.ts'
+import { ownCpuMs, serve } from '../harness/child.ts'
 import { attemptParameters, recordAttempts } from './attempt.ts'
 import { post } from './post.ts'
 
@@ -14,6 +14,7 @@ export interface GraphileJob {
 export type GraphileMethods = {
   migrate(argument: { databaseUrl: string }): Promise<void>
   start(argument: { databaseUrl: string; tuned: boolean }): Promise<void>
+  cpuMs(argument: null): number
   stop(argument: null): Promise<void>
 }
 
@@ -44,6 +45,8 @@ serve<GraphileMethods>({
       },
     })
   },
+
+  cpuMs: ownCpuMs,
 
   async stop() {
     await runner?.stop()

@@ -28,9 +28,9 @@ export const graphileRun =
           await database.pool.query(addJobs, [businesses, rowsEach, endpoint.url, payload])
           await database.settleDown()
           await child.call('start', { databaseUrl: database.url, tuned })
-          const rate = await rateOfPeer(database, endpoint, rowsEach * businesses.length, jobsLeft)
+          const raced = await rateOfPeer(bench, database, endpoint, child, rowsEach * businesses.length, jobsLeft)
           await child.call('stop', null)
-          return rate
+          return raced
         } finally {
           await child.stop()
         }

@@ -1,7 +1,7 @@
 /** pg-boss with a handler that posts a batch and records its attempts in one statement. */
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
-import { serve } from '../harness/child.ts'
+import { ownCpuMs, serve } from '../harness/child.ts'
 import { payload } from '../harness/payload.ts'
 import { attemptParameters, recordAttempts } from './attempt.ts'
 import { post } from './post.ts'
@@ -17,6 +17,7 @@ export type BossMethods = {
   fill(argument: { databaseUrl: string; businesses: number[]; rowsEach: number; url: string }): Promise<void>
   /** @param argument.burst whether a worker whose batch was full fetches the next one at once. */
   start(argument: { databaseUrl: string; burst: boolean }): Promise<void>
+  cpuMs(argument: null): number
   stop(argument: null): Promise<void>
 }
 
@@ -54,6 +55,8 @@ serve<BossMethods>({
       await pool.query({ ...recordAttempts, values: attemptParameters(attempts) })
     })
   },
+
+  cpuMs: ownCpuMs,
 
   async stop() {
     await running?.boss.stop({ graceful: true })

@@ -17,9 +17,9 @@ export const bossRun =
           await child.call('fill', { databaseUrl: database.url, businesses, rowsEach, url: endpoint.url })
           await database.settleDown()
           await child.call('start', { databaseUrl: database.url, burst })
-          const rate = await rateOfPeer(database, endpoint, rowsEach * businesses.length, jobsLeft)
+          const raced = await rateOfPeer(bench, database, endpoint, child, rowsEach * businesses.length, jobsLeft)
           await child.call('stop', null)
-          return rate
+          return raced
         } finally {
           await child.stop()
         }

@@ -18,13 +18,13 @@ export async function putBusinesses(
     return sealer.seal(secret, sealedPlace.signingSecret(String(business)))
   })
   await database.pool.query(
-    `insert into callbox.businesses (business_id, name, inbound_webhook_url, outbound_webhook_url, signing_secret_sealed)
+    `insert into ${database.version.schema}.businesses (business_id, name, inbound_webhook_url, outbound_webhook_url, signing_secret_sealed)
      select id, 'business ' || id, $3 || '/' || id, $3 || '/' || id, secret
      from unnest($1::bigint[], $2::bytea[]) as b (id, secret)`,
     [businesses, secrets, url],
   )
   await database.pool.query(
-    `insert into callbox.routes (business_id, direction)
+    `insert into ${database.version.schema}.routes (business_id, direction)
      select id, direction from unnest($1::bigint[]) as b (id) cross join (values ('inbound'), ('outbound')) as d (direction)`,
     [businesses],
   )

@@ -51,6 +51,12 @@ export class Child<M extends Methods<M>> {
   }
 }
 
+/** CPU time that this process has used so far, in milliseconds. */
+export function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 /** In the child: answers the calls of {@link Child}. */
 export function serve<M extends Methods<M>>(methods: M): void {
   process.once('disconnect', () => process.exit())

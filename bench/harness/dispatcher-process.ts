@@ -1,22 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
-import { secretsKey } from './businesses.ts'
+import { CallboxProcess } from './callbox-process.ts'
 import type { BenchDatabase } from './database.ts'
 import { until } from './until.ts'
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
-const endWithParent = new URL('../../src/demo/end-with-parent.ts', import.meta.url).href
-const logs = fileURLToPath(new URL('../../.callbox/bench-logs/', import.meta.url))
-const listening = z.object({ event: z.literal('service.listening'), port: z.number() })
-const startMs = 20_000
-const patienceMs = 1_000
-const profilePatienceMs = 20_000
-let started = 0
+const slotCount = 64
+const shareMs = 30_000
 
-/** What a dispatcher tells of itself at `/metrics`. */
+/** What a dispatcher reports at `/metrics`. */
 export interface DispatcherFigures {
   delivered: number
   attempts: number
@@ -25,43 +14,17 @@ export interface DispatcherFigures {
   cpuSeconds: number
 }
 
-/** `callbox start dispatcher` as it is shipped: settings by its environment, figures by its metrics, its log a file. */
+/** `callbox start dispatcher`; figures by its metrics. */
 export class DispatcherProcess {
-  readonly #process: ChildProcess
-  readonly #exited: Promise<unknown>
-  readonly #log: string
-  readonly #patienceMs: number
-  #port: Promise<number> | null = null
-  #over = false
+  readonly #process: CallboxProcess
 
   /** @param profileInto a directory for V8's CPU profiles; `null`: none are made. */
   constructor(database: BenchDatabase, profileInto: string | null, settings: Record<string, string> = {}) {
-    mkdirSync(logs, { recursive: true })
-    started += 1
-    this.#log = `${logs}dispatcher-${started}.log`
-    const output = openSync(this.#log, 'w')
-    this.#patienceMs = profileInto === null ? patienceMs : profilePatienceMs
-    const profile = profileInto === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileInto}`]
-    this.#process = spawn(process.execPath, [...profile, '--import', endWithParent, cli, 'start', 'dispatcher'], {
-      env: {
-        PATH: process.env['PATH'],
-        DATABASE_URL: database.url,
-        SECRETS_KEY: secretsKey.toString('base64'),
-        METRICS_PORT: '0',
-        WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
-        ...settings,
-      },
-      stdio: ['ignore', output, output, 'ipc'],
-    })
-    closeSync(output)
-    this.#exited = once(this.#process, 'exit').then(() => {
-      this.#over = true
-    })
+    this.#process = new CallboxProcess('dispatcher', database, profileInto, { METRICS_PORT: '0', ...settings })
   }
 
   async figures(): Promise<DispatcherFigures> {
-    this.#port ??= this.#findPort()
-    const response = await fetch(`http://127.0.0.1:${await this.#port}/metrics`)
+    const response = await fetch(`${await this.#process.address()}/metrics`)
     const lines = (await response.text()).split('\n')
     const sum = (name: string, label = ''): number =>
       lines
@@ -76,21 +39,15 @@ export class DispatcherProcess {
     }
   }
 
-  /** Lets it drain, but not until hanging endpoints time out, unless there is a profile to be written. */
-  async stop(): Promise<void> {
-    this.#process.kill('SIGTERM')
-    const patience = setTimeout(() => this.#process.kill('SIGKILL'), this.#patienceMs)
-    await this.#exited
-    clearTimeout(patience)
+  stop(): Promise<void> {
+    return this.#process.stop()
   }
+}
 
-  /** @throws Error with its last words when it ends instead of listening. */
-  #findPort(): Promise<number> {
-    return until('the dispatcher listens', startMs, async () => {
-      const lines = readFileSync(this.#log, 'utf8').split('\n')
-      if (this.#over) throw new Error(`the dispatcher ended by itself; its last words:\n${lines.slice(-5).join('\n')}`)
-      const line = lines.find((text) => text.includes('service.listening'))
-      return line !== undefined && listening.parse(JSON.parse(line)).port
-    })
-  }
+/** Until each of them owns its share of the slots. */
+export function untilShared(dispatchers: readonly DispatcherProcess[]): Promise<true> {
+  return until('the slots are shared', shareMs, async () => {
+    const figures = await Promise.all(dispatchers.map((dispatcher) => dispatcher.figures()))
+    return figures.every(({ slots }) => slots === slotCount / dispatchers.length)
+  })
 }

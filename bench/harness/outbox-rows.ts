@@ -7,6 +7,7 @@ import { payload } from './payload.ts'
  *
  * @param rowsEach for each route.
  * @param series makes the calls of one fill others than those of the next.
+ * @param body the payload of each.
  */
 export async function fillOutbox(
   database: BenchDatabase,
@@ -14,6 +15,7 @@ export async function fillOutbox(
   rowsEach: number,
   series: string,
   directions: readonly Direction[] = ['inbound'],
+  body = payload,
 ): Promise<void> {
   await database.pool.query(
     `with enqueued as (
@@ -28,7 +30,7 @@ export async function fillOutbox(
      )
      insert into callbox.webhook_due (business_id, id, direction, bytes)
      select business_id, id, direction, octet_length($4::text) from enqueued`,
-    [businesses, rowsEach, series, payload, directions],
+    [businesses, rowsEach, series, body, directions],
   )
 }
 
@@ -61,10 +63,31 @@ export async function fillDelivered(
   )
 }
 
-export async function countPending(database: BenchDatabase, businesses: readonly number[]): Promise<number> {
-  const { rows } = await database.pool.query<{ n: number }>(
-    `select count(*)::integer as n from callbox.webhook_due where business_id = any($1::bigint[])`,
-    [businesses],
+/** Writes deliveries that have failed, oldest first. */
+export async function fillDeadLetters(
+  database: BenchDatabase,
+  businesses: readonly number[],
+  rowsEach: number,
+): Promise<void> {
+  await database.pool.query(
+    `with event as (
+       insert into callbox.webhook_outbox (business_id, id, call_sid, event_type, direction, created_at, payload)
+       select business_id, callbox.callbox_delivery_id(business_id, call_sid, 'call.completed'), call_sid, 'call.completed',
+              'inbound', now() - interval '1 day' * (1 - n / $2::float8), $3::json
+       from generate_series(1, $2::integer) as n
+       cross join unnest($1::bigint[]) as b (business_id)
+       cross join lateral (select 'CA' || md5('dead' || n || ':' || business_id) as call_sid) as call
+       returning business_id, id, direction, created_at
+     )
+     insert into callbox.webhook_dead_letters (
+       business_id, id, status, reason, attempt_count, finished_at, direction, created_at
+     )
+     select business_id, id, 'failed', 'HTTP 400', 8, created_at, direction, created_at from event`,
+    [businesses, rowsEach, payload],
   )
+}
+
+export async function countPending(database: BenchDatabase, businesses: readonly number[]): Promise<number> {
+  const { rows } = await database.pool.query<{ n: number }>(database.version.countPending, [businesses])
   return rows[0]?.n ?? 0
 }

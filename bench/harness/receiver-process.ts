@@ -1,10 +1,11 @@
 /** The receiver of all contestants: accepts POSTs on loopback, counts them, and answers 200 as cheaply as Node can. */
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import { serve } from './child.ts'
+import { ownCpuMs, serve } from './child.ts'
 import { monotonicMs } from './clock.ts'
 import { RequestFraming } from './http-framing.ts'
 import type { Endpoint, EndpointOptions, ReceiverMethods } from './receiver.ts'
+import { Stall } from './stall.ts'
 
 const answer = Buffer.from('HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok')
 
@@ -28,7 +29,7 @@ function counterOf(port: number): Counter {
   return counter
 }
 
-async function open({ delayMs, hangs, records }: EndpointOptions): Promise<Endpoint> {
+async function open({ delayMs, hangs, stalls, stallMs, records }: EndpointOptions): Promise<Endpoint> {
   const later = delayMs > 0 ? new Delay(delayMs) : null
   const server = createServer({ noDelay: true })
   const counter: Counter = {
@@ -46,7 +47,9 @@ async function open({ delayMs, hangs, records }: EndpointOptions): Promise<Endpo
     socket.on('close', () => counter.sockets.delete(socket))
     socket.on('error', () => undefined)
     const framing = new RequestFraming()
+    const stall = stalls === null ? null : new Stall(socket, stallMs, stalls === 'reading slowly')
     const onHead = (id: string): void => {
+      stall?.begin()
       if (counter.count === 0) counter.firstMs = monotonicMs()
       counter.count += 1
       if (records) counter.arrivals.push(id, monotonicMs())
@@ -58,7 +61,10 @@ async function open({ delayMs, hangs, records }: EndpointOptions): Promise<Endpo
       if (!socket.destroyed) socket.write(answer)
     }
     const onEnd = hangs ? () => undefined : later === null ? respond : () => later.add(respond)
-    socket.on('data', (bytes) => framing.read(bytes, records, onHead, onEnd))
+    socket.on('data', (bytes) => {
+      framing.read(bytes, records, onHead, onEnd)
+      stall?.hold()
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -107,10 +113,7 @@ serve<ReceiverMethods>({
   },
   look: ({ port }) => ({ count: counterOf(port).count, atMs: monotonicMs(), firstMs: counterOf(port).firstMs }),
   arrivals: ({ port }) => counterOf(port).arrivals,
-  cpuMs: () => {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1000
-  },
+  cpuMs: ownCpuMs,
   close({ port }) {
     const counter = counterOf(port)
     counter.server.close()

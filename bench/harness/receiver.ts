@@ -5,6 +5,9 @@ export interface EndpointOptions {
   delayMs: number
   /** Reads and never answers. */
   hangs: boolean
+  /** How the first {@link EndpointOptions.stallMs} of each request are spent; `null`: it is read at once. */
+  stalls: 'reading nothing' | 'reading slowly' | null
+  stallMs: number
   /** Keeps when each `webhook-id` arrived. */
   records: boolean
 }
@@ -64,7 +67,14 @@ export class Receiver {
   readonly #child = new Child<ReceiverMethods>('harness/receiver-process.ts')
 
   async open(options: Partial<EndpointOptions> = {}): Promise<ReceivingEndpoint> {
-    const endpoint = await this.#child.call('open', { delayMs: 0, hangs: false, records: false, ...options })
+    const endpoint = await this.#child.call('open', {
+      delayMs: 0,
+      hangs: false,
+      stalls: null,
+      stallMs: 0,
+      records: false,
+      ...options,
+    })
     return new ReceivingEndpoint(this.#child, endpoint)
   }
 

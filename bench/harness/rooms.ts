@@ -1,6 +1,7 @@
 import type { Bench } from './bench.ts'
 import type { BenchDatabase } from './database.ts'
 import type { EndpointOptions, ReceivingEndpoint } from './receiver.ts'
+import { thisVersion, type Version } from './version.ts'
 
 export async function withEndpoint<T>(
   bench: Bench,
@@ -15,8 +16,12 @@ export async function withEndpoint<T>(
   }
 }
 
-export async function withDatabase<T>(bench: Bench, use: (database: BenchDatabase) => Promise<T>): Promise<T> {
-  const database = await bench.server.createDatabase()
+export async function withDatabase<T>(
+  bench: Bench,
+  use: (database: BenchDatabase) => Promise<T>,
+  version: Version = thisVersion,
+): Promise<T> {
+  const database = await bench.server.createDatabase(version)
   try {
     return await use(database)
   } finally {
