@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 
 /**
  * An RFC 9562 UUIDv8: the 13th hexadecimal digit is the version, 8, and the 17th begins with the variant's bits, 10.
- * `callbox_enqueue` contains the expression itself, because calling the function costs 5 µs more. Functions are named with
+ * `callbox_enqueue` contains the expression itself, which is cheaper (bench/NOTES.md, "callbox_enqueue"). Functions are named with
  * their schema; otherwise a better fitting one of the caller's search_path (`left(text, smallint)`) would be called.
  */
 const deliveryId = (text: string): string =>

@@ -5,7 +5,7 @@ import type { Knex } from 'knex'
  *
  * The fence is the version: a due row is deleted or updated only while it has the version that was read. The attempts are
  * inserted regardless, under ids made before sending: what was sent is on record even when the lease was lost, and
- * the settle can be repeated when its commit was not acknowledged. Only a repetition checks for existing attempts (2 µs each).
+ * the settle can be repeated when its commit was not acknowledged. Only a repetition checks for existing attempts.
  *
  * Returns the deliveries that it did not change (`superseded`), nearly always none, and the routes on which a delivery
  * waited for one of these (`freed`). On a repetition, a delivery that the unacknowledged first run moved on is not

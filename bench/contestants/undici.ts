@@ -5,7 +5,7 @@ import type { Run } from './contestants.ts'
 import { rateBetween } from './rate.ts'
 import type { UndiciMethods } from './undici-process.ts'
 
-/** The fastest of 8, 16, 32, 64, 128 and 256. */
+/** The fastest number of loops (NOTES.md, "contestants"). */
 const concurrency = 16
 
 export const undiciRun =

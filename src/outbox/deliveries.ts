@@ -207,8 +207,7 @@ export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow
 
 /**
  * Whose delivery it is. The primary key begins with the business, so it is searched once for each business that has
- * a route: 27 ms with 10,000 businesses and 2 million rows on a 2-core machine. An index on the id alone would answer at
- * once, but every enqueue would pay for it.
+ * a route. An index on the id alone would cost every enqueue (bench/NOTES.md, "businessOf").
  */
 export async function businessOf(knex: Knex, id: string): Promise<string | null> {
   const { rows } = await knex.raw<{ rows: { business_id: string }[] }>(

@@ -35,7 +35,8 @@ const isOfDeadLetters = ({ statuses, call_sid: callSid }: Walk): boolean =>
 
 /**
  * The next rows in the order of the index that fits best: dead letters by status and age, which includes business and
- * direction; the events of a call; or all events by age, which is the order in which the table has them: 5 µs a row.
+ * direction; the events of a call; or all events by age, which is the order in which the table has them
+ * (bench/NOTES.md, "nextRows").
  */
 function nextRows(walk: Walk): string {
   const { statuses, business_id: businessId, direction, call_sid: callSid } = walk

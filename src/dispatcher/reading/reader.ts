@@ -27,7 +27,7 @@ const retryMs = 200
 const nothingNewMs = 5
 /** What is due sooner than this has a timer of its own; the sweep finds the rest. */
 const maxTimerMs = 30_000
-/** A plan made while there are few rows reads all of them: until so many were read, each read is planned again (0.7 ms). */
+/** A plan made while there are few rows reads all of them, so until then each is planned (bench/NOTES.md, "plannedFrom"). */
 const plannedFrom = 1_000
 /** An open breaker's row is written a moment after the time of the next probe is known. */
 const rowLagMs = 50
