@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { CallboxProcess } from './callbox-process.ts'
 import type { BenchDatabase } from './database.ts'
+import { until } from './until.ts'
+
+const readyMs = 20_000
 
 /** `callbox start api`, and a client of its admin API. */
 export class ApiProcess {
@@ -23,9 +26,9 @@ export class ApiProcess {
     return JSON.parse(text)
   }
 
-  /** Until it answers for the database too. */
   async untilReady(): Promise<void> {
-    await this.ask('GET', '/deliveries?limit=1')
+    const address = await this.#process.address()
+    await until('the API is ready', readyMs, async () => (await fetch(`${address}/readyz`)).ok)
   }
 
   stop(): Promise<void> {
