@@ -212,3 +212,39 @@ test('backlogs of large payloads hide no backlog behind them', async () => {
   for (const business of ['1', '2', '4']) expect(sent[business]).toBeGreaterThan(20)
   for (const business of ['3', '5']) expect(sent[business]).toBeGreaterThan(400)
 })
+
+test('large payloads to receivers that hang leave room for small ones to others', async () => {
+  const hanging = ['1', '2', '3', '4', '5']
+  const sizes = Object.fromEntries([...hanging, '6'].map((business) => [business, business === '6' ? 1_700 : mebibyte]))
+  let [reads, isFull] = [0, false]
+  const rowsOf = endlessPayloads(sizes)
+  const { reader, queues, window } = readerStand((asked) => {
+    if (asked.businesses?.includes('6')) reads += 1
+    return rowsOf(asked).filter(({ businessId }) => isFull || hanging.includes(businessId))
+  })
+  onTestFinished(() => reader.stop())
+  reader.start()
+  let [sent, held] = [0, 0]
+  while (sent < 2_000) {
+    for (let turn = 0; turn < 20; turn += 1) {
+      const delivery = queues.next(0)
+      if (delivery === null) break
+      window.send()
+      if (hanging.includes(delivery.route.businessId)) {
+        held += 1
+        continue
+      }
+      queues.answered(delivery)
+      window.settle([delivery])
+      sent += 1
+    }
+    if (!isFull && window.roomBytes <= 16 * mebibyte) {
+      isFull = true
+      reader.hint(['6:inbound'])
+    }
+    reader.wakeIfHungry()
+    await new Promise(setImmediate)
+  }
+  expect(held).toBeGreaterThan(30)
+  expect(reads).toBeLessThan(100)
+})

@@ -20,12 +20,20 @@ test('counts POSTs until they are settled, and payloads from the read on', () =>
   expect([window.posts, window.hasRoom, window.roomBytes]).toEqual([0, true, 16 * mebibyte])
 })
 
-test('a quarter of the memory is kept for routes that have nothing in it', () => {
-  const window = new Window(1_000, 16 * mebibyte)
-  window.read(ofBytes(12 * mebibyte))
-  expect(window.fits(1, false)).toBe(false)
-  expect(window.fits(4 * mebibyte, true)).toBe(true)
-  expect(window.fits(4 * mebibyte + 1, true)).toBe(false)
+test.each([
+  ['large payloads', 4_097, 12, 14],
+  ['small payloads', 4_096, 15, 16],
+])('%s leave memory to routes that have nothing in it, and to small payloads', (_name, bytes, others, first) => {
+  for (const [isFirst, limit] of [
+    [false, others],
+    [true, first],
+  ] as const) {
+    const window = new Window(1_000, 16 * mebibyte)
+    window.read(ofBytes(limit * mebibyte - bytes))
+    expect(window.fits(bytes, isFirst)).toBe(true)
+    window.read(ofBytes(1))
+    expect(window.fits(bytes, isFirst)).toBe(false)
+  }
 })
 
 test.each([

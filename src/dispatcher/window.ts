@@ -1,7 +1,13 @@
 import type { Delivery } from './delivery.ts'
 
-/** What a route that has something in memory already may fill; the rest is for those that have nothing. */
-const sharedPart = 0.75
+/**
+ * How much of the memory may be filled before a payload is left out: routes that have nothing in memory have a part to
+ * themselves, and so have small payloads, so that large ones to slow receivers hold up neither.
+ */
+const large = { others: 0.75, first: 0.875 }
+const small = { others: 0.9375, first: 1 }
+/** A payload is small up to this part of the memory: 16 KiB of 64 MiB. */
+const smallPart = 1 / 4_096
 /** Places in the window that only routes with nothing in flight can take: a quarter, but no more than this. */
 const maxReserved = 48
 /** One lane's payloads may wait up to this part of the memory, so that one backlog does not displace the others. */
@@ -53,7 +59,8 @@ export class Window {
 
   /** Whether a payload that was read may be kept. @param isFirst its route has nothing in memory. */
   fits(bytes: number, isFirst: boolean): boolean {
-    return this.#bytes + bytes <= this.#maxBytes * (isFirst ? 1 : sharedPart)
+    const parts = bytes <= this.#maxBytes * smallPart ? small : large
+    return this.#bytes + bytes <= this.#maxBytes * (isFirst ? parts.first : parts.others)
   }
 
   read({ bytes }: Delivery): void {
