@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { startReceiver } from '../src/demo/receiver.ts'
 import type { PostResult } from '../src/dispatcher/sending/post.ts'
 import { verdictOn } from '../src/dispatcher/sending/verdict.ts'
+import { discardDelivery } from '../src/outbox/discard.ts'
 import { putBusiness } from './helpers/businesses.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { runDispatcher } from './helpers/dispatchers.ts'
@@ -222,6 +223,16 @@ describe('events of one call', () => {
       [completed, ended],
     )
     await untilStatus(database, completed, 'delivered')
+  })
+
+  test('one that is discarded does not let the next one overtake those before it', async () => {
+    await newBusiness('17')
+    const ids: string[] = []
+    for (const type of ['call.a', 'call.b', 'call.c']) ids.push(await enqueueEvent('17', 'CA1', type))
+    const [first, second = '', third] = ids
+    await discardDelivery(database.knex, '17', second, 'somebody', 'a test')
+    const { rows } = await database.pool.query('select id, after from webhook_due where business_id = 17')
+    expect(rows).toContainEqual({ id: third, after: first })
   })
 
   test('many of one call arrive in the order of their commits, whatever fails in between', async () => {

@@ -18,7 +18,13 @@ const discardOne = `
     delete from callbox.webhook_due d
     using event e
     where d.business_id = e.business_id and d.id = e.id
-    returning d.attempt_count
+    returning d.business_id, d.id, d.after, d.attempt_count
+  ), passed_on as (
+    -- What waited for this one waits for the one that this one waited for.
+    update callbox.webhook_due d
+    set after = w.after
+    from withdrawn w
+    where d.business_id = w.business_id and d.after = w.id and w.after is not null
   ), buried as (
     insert into callbox.webhook_dead_letters as l (
       business_id, id, status, reason, operator, attempt_count, direction, created_at
