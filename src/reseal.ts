@@ -13,10 +13,12 @@ import { explainUnusable } from './database/unusable.ts'
  */
 export async function runReseal(config: Config): Promise<void> {
   if (config.secretsKey === null) {
-    throw new ConfigError('SECRETS_KEY: got nothing; takes the new key, 32 bytes in base64 (openssl rand -base64 32)')
+    throw new ConfigError(
+      'SECRETS_KEY: got nothing; expected the new key, 32 bytes in base64 (openssl rand -base64 32)',
+    )
   }
   if (config.secretsKeyPrevious === null) {
-    throw new ConfigError('SECRETS_KEY_PREVIOUS: got nothing; takes the former SECRETS_KEY')
+    throw new ConfigError('SECRETS_KEY_PREVIOUS: got nothing; expected the former SECRETS_KEY')
   }
   const sealer = new Sealer(config.secretsKey, config.secretsKeyPrevious)
   const opened = await openDatabase(config, true)

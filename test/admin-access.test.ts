@@ -90,9 +90,9 @@ describe('errors are problem details', () => {
     const answer = await api.send('GET', '/admin/deliveries?limit=0&status=lost&stat=failed&status=failed')
     expect(answer.json).toEqual(problem(400))
     expect(answer.json.errors).toEqual([
-      { field: 'status', detail: 'got a list of 2; takes pending, delivered, failed or skipped' },
-      { field: 'limit', detail: 'got "0"; takes a whole number from 1 to 200' },
-      { field: 'stat', detail: expect.stringContaining('is not known here; takes status, ') },
+      { field: 'status', detail: 'got a list of 2; expected pending, delivered, failed or skipped' },
+      { field: 'limit', detail: 'got "0"; expected a whole number from 1 to 200' },
+      { field: 'stat', detail: expect.stringContaining('is not known here; expected status, ') },
     ])
   })
 

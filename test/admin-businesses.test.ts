@@ -332,7 +332,7 @@ describe('PUT refuses', () => {
     const answer = await put(99, body)
     expect(answer.status).toBe(400)
     expect(answer.json.errors[0].field).toMatch(new RegExp(`^${field}`))
-    expect(answer.json.errors[0].detail).toMatch(/takes .+/)
+    expect(answer.json.errors[0].detail).toMatch(/expected .+/)
     expect(answer.text).not.toContain('secretword')
   })
 

@@ -366,7 +366,7 @@ describe('the list', () => {
 
   test('a business whose id came as a number is told to be a text', async () => {
     const { json } = await post('', { business_id: 10 })
-    expect(json).toMatchObject({ detail: expect.stringMatching(/^business_id: got 10; takes .* as a text: "10"$/) })
+    expect(json).toMatchObject({ detail: expect.stringMatching(/^business_id: got 10; expected .* as a text: "10"$/) })
   })
 })
 

@@ -112,8 +112,8 @@ describe('GET /admin/routes', () => {
     const { status, json } = await api.send('GET', '/admin/routes?business_id=x&state=lost')
     expect(status).toBe(400)
     expect(json.errors).toEqual([
-      { field: 'state', detail: 'got "lost"; takes active, failing or parked' },
-      { field: 'business_id', detail: 'got "x"; takes a whole number from 1 to 9223372036854775807' },
+      { field: 'state', detail: 'got "lost"; expected active, failing or parked' },
+      { field: 'business_id', detail: 'got "x"; expected a whole number from 1 to 9223372036854775807' },
     ])
   })
 

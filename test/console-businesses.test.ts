@@ -61,23 +61,23 @@ const empty = {
 
 /** Each field of the settings, what is wrong with it, and what is said of it. */
 const wrong = [
-  ['name', 'x'.repeat(201), 'takes a text of at most 200 characters, or nothing'],
+  ['name', 'x'.repeat(201), 'expected a text of at most 200 characters, or nothing'],
   [
     'phone_numbers',
     '+972501234567\n0501234567',
-    'got "0501234567"; takes a list of at most 1000 phone numbers in E.164',
+    'got "0501234567"; expected a list of at most 1000 phone numbers in E.164',
   ],
   ['phone_numbers', '+972501234567\n+972501234567', 'none of them twice, or nothing'],
-  ['inbound_webhook_url', `ftp://${hostile}`, 'takes an http or https URL of at most 2048 characters'],
+  ['inbound_webhook_url', `ftp://${hostile}`, 'expected an http or https URL of at most 2048 characters'],
   ['generic_webhook_url', 'https://user:password@e.example/', 'without user name and password, or nothing'],
-  ['outbound_webhook_url', 'e.example', 'got "e.example"; takes an http or https URL'],
+  ['outbound_webhook_url', 'e.example', 'got "e.example"; expected an http or https URL'],
   ['language', 'xx', 'takes two letters of ISO 639-1'],
-  ['service_categories', `${hebrew}\n${'x'.repeat(101)}`, 'takes a list of at most 100 different texts'],
-  ['max_concurrency', '0', 'got 0; takes a whole number from 1 to 10000, or nothing'],
-  ['max_concurrency', '1e3', 'got "1e3"; takes a whole number'],
-  ['rate_per_second', '', 'takes a number from 0.001 to 10000'],
-  ['rate_per_second', 'zapier', 'takes a number from 0.001 to 10000'],
-  ['rate_per_second', '-1', 'takes a number from 0.001 to 10000'],
+  ['service_categories', `${hebrew}\n${'x'.repeat(101)}`, 'expected a list of at most 100 different texts'],
+  ['max_concurrency', '0', 'got 0; expected a whole number from 1 to 10000, or nothing'],
+  ['max_concurrency', '1e3', 'got "1e3"; expected a whole number'],
+  ['rate_per_second', '', 'expected a number from 0.001 to 10000'],
+  ['rate_per_second', 'zapier', 'expected a number from 0.001 to 10000'],
+  ['rate_per_second', '-1', 'expected a number from 0.001 to 10000'],
 ] as const
 
 test('a business whose language the transcription service rejected says so', async () => {

@@ -53,7 +53,7 @@ describe('calls', () => {
     expect((await night.get('/console/calls?call_sid=%20CA2')).headers.get('location')).toBe('/console/calls/CA2')
     const wrong = await night.get(`/console/calls?call_sid=${encodeURIComponent(hostile)}`)
     expect(wrong.status).toBe(400)
-    expect(wrong.text).toMatch(/id="call_sid-error">got .*takes a CallSid/)
+    expect(wrong.text).toMatch(/id="call_sid-error">got .*expected a CallSid/)
     expect(wrong.text).not.toContain('<script>alert')
   })
 

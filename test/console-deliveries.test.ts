@@ -99,7 +99,7 @@ describe('the list', () => {
       `/console/deliveries?business_id=${encodeURIComponent(hostile)}&status=delivered`,
     )
     expect(status).toBe(400)
-    expect(text).toMatch(/id="business_id-error">got .*takes a whole number from 1/)
+    expect(text).toMatch(/id="business_id-error">got .*expected a whole number from 1/)
     expect(text).toContain('value="&quot;&gt;&lt;script&gt;')
     expect(text).toContain('<option value="delivered" selected>')
     expect(text).not.toContain('<script>alert')

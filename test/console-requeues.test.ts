@@ -109,7 +109,7 @@ describe('before the order', () => {
   test('says what is wrong with the filter', async () => {
     const { status, text } = await night.get(`${path}/new?business_id=${encodeURIComponent(hostile)}`)
     expect(status).toBe(400)
-    expect(text).toContain('takes a whole number from 1')
+    expect(text).toContain('expected a whole number from 1')
     expect(text).not.toMatch(/<script>alert|name="csrf" value="[^"]+"><input/)
   })
 })

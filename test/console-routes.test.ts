@@ -78,7 +78,7 @@ describe('the list', () => {
   test('says what is wrong with a filter, and keeps it', async () => {
     const { status, text } = await night.get(`/console/routes?business_id=${encodeURIComponent(hostile)}`)
     expect(status).toBe(400)
-    expect(text).toContain('takes a whole number from 1 to 9223372036854775807')
+    expect(text).toContain('expected a whole number from 1 to 9223372036854775807')
     expect(text).toContain('value="&quot;&gt;&lt;script&gt;')
     expect(text).not.toContain('<script>alert')
     expect((await night.get('/console/routes?stat=failing')).status).toBe(400)

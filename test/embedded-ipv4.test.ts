@@ -109,9 +109,7 @@ test.each([
   ['nat64.example/96'],
   ['2001:db8::/96,no'],
 ])('WEBHOOK_NAT64_PREFIXES=%s is refused in one line', (text) => {
-  expect(() => readConfig({ WEBHOOK_NAT64_PREFIXES: text })).toThrow(
-    /^WEBHOOK_NAT64_PREFIXES: got .*; (takes|expected) .*$/,
-  )
+  expect(() => readConfig({ WEBHOOK_NAT64_PREFIXES: text })).toThrow(/^WEBHOOK_NAT64_PREFIXES: got .*; expected .*$/)
 })
 
 test('prefixes are read as a list', () => {

@@ -145,7 +145,7 @@ describe('reseal', () => {
     await putBusinesses(1, before)
     const rows = await stored()
     const others = new Sealer(newKey, Buffer.alloc(32, 9))
-    await expect(reseal(database.knex, others)).rejects.toThrow(`takes the key ${before.fingerprint}`)
+    await expect(reseal(database.knex, others)).rejects.toThrow(`expected the key ${before.fingerprint}`)
     expect([await stored(), await fingerprint()]).toEqual([rows, before.fingerprint])
   })
 
@@ -214,9 +214,9 @@ describe('reseal', () => {
       [
         'no former key',
         { SECRETS_KEY_PREVIOUS: '' },
-        'SECRETS_KEY_PREVIOUS: got nothing; takes the former SECRETS_KEY',
+        'SECRETS_KEY_PREVIOUS: got nothing; expected the former SECRETS_KEY',
       ],
-      ['no new key', { SECRETS_KEY: '' }, 'SECRETS_KEY: got nothing; takes the new key'],
+      ['no new key', { SECRETS_KEY: '' }, 'SECRETS_KEY: got nothing; expected the new key'],
       ['a former key that is none', { SECRETS_KEY_PREVIOUS: 'short' }, 'SECRETS_KEY_PREVIOUS: got a value of 5 char'],
     ])('with %s it ends with one line', async (_name, settings, line) => {
       const { ended, err } = await run({ ...keys, ...settings }).ended
@@ -230,11 +230,11 @@ describe('reseal', () => {
 describe('the key at start', () => {
   test('may be the previous one while a database is resealed, and not after', async () => {
     await checkSecretsKey(database.knex, both)
-    await expect(checkSecretsKey(database.knex, after)).rejects.toThrow(`takes the key ${before.fingerprint}`)
+    await expect(checkSecretsKey(database.knex, after)).rejects.toThrow(`expected the key ${before.fingerprint}`)
     await reseal(database.knex, both)
     await checkSecretsKey(database.knex, both)
     await checkSecretsKey(database.knex, after)
-    await expect(checkSecretsKey(database.knex, before)).rejects.toThrow(`takes the key ${after.fingerprint}`)
+    await expect(checkSecretsKey(database.knex, before)).rejects.toThrow(`expected the key ${after.fingerprint}`)
   })
 
   test('seals with the new key and opens both', () => {

@@ -18,7 +18,7 @@ export function readPath<T extends z.ZodObject>(request: Request, schema: T): z.
 
 /** @throws {Problem} 415 for a body that is not called JSON, 400 for none and as {@link readQuery}. */
 export function readBody<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
-  if (!isBodySent(request)) throw new Problem(400, 'got no body; takes a JSON object')
+  if (!isBodySent(request)) throw new Problem(400, 'got no body; expected a JSON object')
   if (request.body === undefined) throw new Problem(415, 'the body must be sent with Content-Type: application/json')
   return readFields(request.body, schema, false)
 }
@@ -55,13 +55,16 @@ export function readFields<T extends z.ZodObject>(input: unknown, schema: T, ech
 function explain(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodObject, echo: boolean): ProblemField[] {
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(schema.shape).join(', ')
-    return issue.keys.map((key) => ({ field: shorten(key), detail: `is not known here; takes ${known || 'nothing'}` }))
+    return issue.keys.map((key) => ({
+      field: shorten(key),
+      detail: `is not known here; expected ${known || 'nothing'}`,
+    }))
   }
-  if (issue.path.length === 0) return [{ field: '', detail: `got ${describe(input, false)}; takes a JSON object` }]
+  if (issue.path.length === 0) return [{ field: '', detail: `got ${describe(input, false)}; expected a JSON object` }]
   const name = String(issue.path[0])
   const value = issue.path.reduce<unknown>((at, key) => (isObject(at) ? at[String(key)] : undefined), input)
-  const takes = descriptionOf(schema.shape[name]) ?? issue.message
-  return [{ field: fieldName(issue.path), detail: `got ${describe(value, echo)}; takes ${takes}` }]
+  const expected = descriptionOf(schema.shape[name]) ?? issue.message
+  return [{ field: fieldName(issue.path), detail: `got ${describe(value, echo)}; expected ${expected}` }]
 }
 
 /** An optional field takes what the required one does. */

@@ -16,7 +16,7 @@ export async function checkSecretsKey(knex: Knex, sealer: Sealer): Promise<void>
   const row = await knex('callbox.installation').where({ key }).first<{ value: string }>('value')
   if (row && opens(sealer, row.value)) return
   throw new ConfigError(
-    `SECRETS_KEY: got the key ${sealer.fingerprint}; takes the key ${row?.value}, with which this database is sealed, ` +
+    `SECRETS_KEY: got the key ${sealer.fingerprint}; expected the key ${row?.value}, with which this database is sealed, ` +
       'or that one in SECRETS_KEY_PREVIOUS',
   )
 }
