@@ -129,8 +129,13 @@ export async function up(knex: Knex): Promise<void> {
            end as finished_at,
            o.payload is null as is_emptied
     from callbox.webhook_outbox o
-    left join callbox.webhook_due d on d.business_id = o.business_id and d.id = o.id
-    left join callbox.webhook_dead_letters l on l.business_id = o.business_id and l.id = o.id;
+    -- One look-up for each event: statistics of tables that churn would lead to a scan of all of them.
+    left join lateral (
+      select * from callbox.webhook_due where business_id = o.business_id and id = o.id limit 1
+    ) d on true
+    left join lateral (
+      select * from callbox.webhook_dead_letters where business_id = o.business_id and id = o.id limit 1
+    ) l on true;
     comment on view callbox.webhook_deliveries is 'each event with the status of its delivery';
   `)
 }

@@ -37,6 +37,8 @@ export interface Narrow {
   /** Where they are read: a table or a parenthesized query, with the columns of the list. */
   from: string
   equal: Equal
+  /** The columns of the index that counts them: without an order a whole table may be read for a common value. */
+  indexOrder?: string
 }
 
 /** A page looks through so many rows that do not match before it says where to continue (bench/NOTES.md, "lists"). */
@@ -94,9 +96,10 @@ export function whereEqual(rows: Knex.QueryBuilder, equal: Equal): void {
   }
 }
 
-async function isFew(knex: Knex, { countedIn, equal }: Narrow): Promise<boolean> {
+async function isFew(knex: Knex, { countedIn, equal, indexOrder }: Narrow): Promise<boolean> {
   const rows = knex(countedIn).select(knex.raw('1'))
   whereEqual(rows, equal)
+  if (indexOrder !== undefined) rows.orderByRaw(indexOrder)
   const [counted] = await knex(rows.limit(maxSorted + 1).as('narrow')).count<{ count: string }[]>()
   return Number(counted?.count) <= maxSorted
 }

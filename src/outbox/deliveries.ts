@@ -108,7 +108,12 @@ function wayTo({
   direction,
   call_sid,
 }: DeliveryFilter): Pick<Look, 'ordered' | 'narrow'> & { table: BigTable<KeyRow> } {
-  const narrow = (equal: Record<string, string>) => ({ countedIn: events.name, from: events.name, equal })
+  const narrow = (equal: Record<string, string>) => ({
+    countedIn: events.name,
+    from: events.name,
+    equal,
+    indexOrder: 'call_sid' in equal ? 'call_sid, business_id, created_at' : 'business_id, id',
+  })
   if (call_sid !== undefined) return { table: events, ordered: {}, narrow: narrow({ call_sid }) }
   if (status === 'failed' || status === 'skipped') {
     return { table: deadLetters, ordered: { status, business_id, direction }, narrow: null }
@@ -120,14 +125,15 @@ function wayTo({
   return { table: events, ordered: {}, narrow: business_id === undefined ? null : narrow({ business_id }) }
 }
 
+/** `offset 0` makes PostgreSQL look each row up by its key; otherwise it may read a whole table to join it. */
 const eventOf = (conditions: string): string => `exists (
   select from callbox.webhook_outbox e
-  where e.business_id = listed.business_id and e.id = listed.id and ${conditions})`
+  where e.business_id = listed.business_id and e.id = listed.id and ${conditions} offset 0)`
 
 /** The status as a condition. @param row a row with the key of an event. */
 export function statusIs(row: string, status: DeliveryStatus): string {
   const isIn = (table: string, condition: string): string =>
-    `exists (select from ${table} s where s.business_id = ${row}.business_id and s.id = ${row}.id${condition})`
+    `exists (select from ${table} s where s.business_id = ${row}.business_id and s.id = ${row}.id${condition} offset 0)`
   const isPending = isIn('callbox.webhook_due', '')
   const isDead = (condition: string): string => isIn('callbox.webhook_dead_letters', condition)
   if (status === 'pending') return isPending
