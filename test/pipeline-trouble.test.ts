@@ -128,10 +128,13 @@ describe('the services', () => {
     expect(await payloadsOf(database, call)).toEqual([])
     expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
     await reaches(database, call, 'completed')
-    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
-    expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
     // Downloaded again for each try, and when the call was reprocessed.
     expect(stage.askedFor(call)).toEqual({ ...once, audio: 4, transcript: 4 })
+    expect(await reprocessed(call.callSid)).toEqual({ result: 'queued', businessId: call.businessId })
+    expect(await reprocessed('CAunknown')).toEqual({ result: 'not_found' })
+    await reaches(database, call, 'completed')
+    // A completed call is summarised again, from the transcripts that it has.
+    expect(stage.askedFor(call)).toEqual({ audio: 4, transcript: 4, summary: 2, extraction: 2 })
     expect(await payloadsOf(database, call)).toHaveLength(1)
   })
 
