@@ -2,28 +2,31 @@ import type { Setback } from './outcome.ts'
 import type { PipelineTimings } from './timings.ts'
 
 /**
- * How often in a row a step may be set back before its call fails. With the waits of {@link backoffMs}, each of up to
- * ten minutes: an outage is outlasted for three and a half days; Twilio has close to an hour to provide a recording;
- * audio is downloaded three times before it is at fault; and an answer that cannot be used is paid for five times, each
- * of them up to three quick tries.
+ * How often in a row a step may be set back before its call fails, with the waits of {@link backoffMs}. An outage never
+ * fails a call, however long it lasts. Twilio has close to an hour to provide a recording, audio is downloaded three
+ * times before it is at fault, and an unusable answer is paid for five times, each with up to three quick tries.
  */
-const maxTries = { outage: 500, absent: 12, unreadable: 3, unusable: 5 }
+const maxTries = { outage: Number.POSITIVE_INFINITY, absent: 12, unreadable: 3, unusable: 5 }
 
 /** A setback that another try may overcome. */
 export type PassingSetback = Extract<Setback, { kind: keyof typeof maxTries }>
 
-/** Whether a call whose step was set back for the `tries`th time in a row gets another try. */
-export const mayTryAgain = (setback: PassingSetback, tries: number): boolean => tries < maxTries[setback.kind]
+/** Whether a call fails because its step was set back for the `tries`th time in a row. */
+export function isGivenUp(setback: PassingSetback, tries: number): setback is LimitedSetback {
+  return tries >= maxTries[setback.kind]
+}
 
-const advice: Record<keyof typeof maxTries, string> = {
-  outage: 'Reprocess the call when the service works',
+/** A setback after which a call can fail. */
+type LimitedSetback = Exclude<PassingSetback, { kind: 'outage' }>
+
+const advice: Record<LimitedSetback['kind'], string> = {
   absent: 'Reprocess the call if Twilio lists the recording',
   unreadable: 'The recording is at fault, not the settings',
   unusable: 'The model is at fault: choose another, then reprocess the call',
 }
 
 /** Why a call fails after its last try. */
-export const givenUp = ({ kind, error }: PassingSetback, tries: number): string =>
+export const givenUp = ({ kind, error }: LimitedSetback, tries: number): string =>
   `${error} (given up after ${tries} tries). ${advice[kind]}`
 
 /** The wait after the `tries`th setback in a row, in milliseconds. */

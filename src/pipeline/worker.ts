@@ -4,7 +4,7 @@ import { bossPool, openBoss, type RecordingJob, recordingQueue, sendJob, startBo
 import type { GuardedPool } from '../database/guarded-pool.ts'
 import type { HintSender } from '../database/hints.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { backoffMs, givenUp, mayTryAgain, type PassingSetback, refusedWaitMs } from './backoff.ts'
+import { backoffMs, givenUp, isGivenUp, type PassingSetback, refusedWaitMs } from './backoff.ts'
 import { noteStepError } from './call-steps.ts'
 import { giveUp } from './failure.ts'
 import { type Setback, type StepName, stepNames } from './outcome.ts'
@@ -177,7 +177,7 @@ export class RecordingWorker {
     const { step } = end
     const before = queued.step === step ? queued.tries : noTries
     const tries = before[setback.kind] + 1
-    if (!mayTryAgain(setback, tries)) return this.#giveUp(job, queued, end, givenUp(setback, tries))
+    if (isGivenUp(setback, tries)) return this.#giveUp(job, queued, end, givenUp(setback, tries))
     const waitMs = Math.round(backoffMs(setback, tries, this.#parts.timings))
     this.#logRetry(queued, step, setback.error, tries, waitMs, end.cause)
     const next = { ...queued, step, tries: { ...before, [setback.kind]: tries } }
