@@ -118,6 +118,12 @@ const list = z.string().transform((text) =>
 )
 
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''))
+/** Of a service whose credentials have settings of their own; `fetch` takes none in an address. */
+const serviceUrl = httpUrl.refine((url) => {
+  const { username, password } = new URL(url)
+  return username === '' && password === ''
+})
+const serviceUrlExpected = 'an http or https address without user and password'
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ })
 
 /** With `_jobs` behind it, it fits pg-boss's limit of 50 bytes. */
@@ -150,6 +156,9 @@ const host = z
   .transform((text) => `${URL.parse(`https://${text}`)?.hostname ?? ''}${text.match(/:\d+$/)?.[0] ?? ''}`)
   .refine((text) => text !== '' && !text.startsWith(':'))
 
+/** What a header can carry: RFC 9110, 5.5, without the characters over U+007F that it calls obsolete. */
+const headerText = z.string().regex(/^[\x20-\x7e]+$/)
+
 /** Of an admin token, in characters. */
 const minTokenLength = 16
 
@@ -164,13 +173,13 @@ const adminTokens = list.pipe(
             ? { name: 'admin', token: part }
             : { name: part.slice(0, colon), token: part.slice(colon + 1) }
         })
-        .pipe(z.object({ name: z.string().min(1), token: z.string().min(minTokenLength) })),
+        .pipe(z.object({ name: z.string().min(1), token: headerText.min(minTokenLength) })),
     )
     .min(1)
     .refine((tokens) => new Set(tokens.map(({ token }) => token)).size === tokens.length),
 )
 
-const adminTokensExpected = `a token of ${minTokenLength} characters or more, or name:token,name:token, no token twice`
+const adminTokensExpected = `a token of ${minTokenLength} characters or more (printable ASCII), or name:token,name:token, no token twice`
 
 const base64Key = z
   .string()
@@ -244,8 +253,14 @@ export function readConfig(env: Environment): Config {
         z.string().regex(/^AC[0-9a-fA-F]{32}$/),
         'an account SID: AC and 32 hex digits',
       ),
-      authTokens: read.optional('TWILIO_AUTH_TOKEN', list.pipe(z.array(z.string()).min(1)), 'auth tokens', true) ?? [],
-      apiUrl: read.optional('TWILIO_API_URL', httpUrl, 'an http or https address') ?? 'https://api.twilio.com',
+      authTokens:
+        read.optional(
+          'TWILIO_AUTH_TOKEN',
+          list.pipe(z.array(headerText).min(1)),
+          'auth tokens in printable ASCII characters',
+          true,
+        ) ?? [],
+      apiUrl: read.optional('TWILIO_API_URL', serviceUrl, serviceUrlExpected, true) ?? 'https://api.twilio.com',
       recordingHosts:
         read.optional(
           'RECORDING_HOSTS',
@@ -254,8 +269,8 @@ export function readConfig(env: Environment): Config {
         ) ?? [],
     },
     openai: {
-      apiKey: read.optional('OPENAI_API_KEY', z.string(), 'a key', true),
-      baseUrl: read.optional('OPENAI_BASE_URL', httpUrl, 'an http or https address'),
+      apiKey: read.optional('OPENAI_API_KEY', headerText, 'a key in printable ASCII characters', true),
+      baseUrl: read.optional('OPENAI_BASE_URL', serviceUrl, serviceUrlExpected, true),
       transcribeModel: read.optional('OPENAI_TRANSCRIBE_MODEL', z.string(), 'a model') ?? 'gpt-transcribe',
       summaryModel: read.optional('OPENAI_SUMMARY_MODEL', z.string(), 'a model') ?? 'gpt-6-luna',
       reasoningEffort: read.optional('OPENAI_REASONING_EFFORT', z.enum(reasoningEfforts), reasoningEfforts.join(', ')),

@@ -24,7 +24,7 @@ describe('ADMIN_TOKEN', () => {
     'needs 16 characters, not counting the name: %s',
     (text) => {
       expect(() => readConfig({ ADMIN_TOKEN: text })).toThrow(
-        `ADMIN_TOKEN: got a value of ${text.length} characters; expected a token of 16 characters or more, or name:token,name:token, no token twice`,
+        `ADMIN_TOKEN: got a value of ${text.length} characters; expected a token of 16 characters or more (printable ASCII), or name:token,name:token, no token twice`,
       )
     },
   )
