@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { badParameter, badRequest, openAiErrors } from '../src/demo/openai-errors.ts'
 import type { OpenAiRequest } from '../src/demo/openai-stand-in.ts'
 import { jsonReply, type Reply } from '../src/demo/scripted-answers.ts'
@@ -221,6 +221,75 @@ describe('wrong settings', () => {
     expect((await stepsOf(database, long))['transcript'].error).toContain('client_max_body_size')
     stage.openai.refuse = () => null
     await reaches(database, long, 'completed')
+  })
+})
+
+test('a request that cannot be built is a matter of settings: calls wait, and the error says where to look', async () => {
+  await set()
+  // The client of OpenAI puts it into a header.
+  vi.stubEnv('OPENAI_ORG_ID', 'org-\u2026')
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
+  const pipeline = await stage.start()
+  const call = await stage.record(newWords())
+  await eventually('the queue pauses', () => stage.loggedAs('pipeline.paused').length > 0)
+  expect(stage.loggedAs('pipeline.paused')[0]).toMatchObject({
+    error: expect.stringContaining('look for stray characters in OPENAI_API_KEY'),
+  })
+  expect(stage.openai.requests).toEqual([])
+  await pipeline.stop()
+  vi.unstubAllEnvs()
+  await stage.start()
+  await reaches(database, call, 'completed')
+})
+
+describe('a transcript that is longer than the model takes', () => {
+  beforeAll(setAndStart)
+  const words = Array.from({ length: 4_000 }, (_, place) => `word${place}`)
+  const long = `the beginning ${words.join(' ')} the end`
+  const textOf = (request: OpenAiRequest | undefined, place: number): string =>
+    request !== undefined && 'chat' in request ? (request.chat.messages.at(place)?.text ?? '') : ''
+
+  test.each<[string, Reply, number]>([
+    [
+      'in tokens, as OpenAI says it',
+      badParameter(
+        'messages',
+        'context_length_exceeded',
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 10240 tokens.",
+      ),
+      0.64,
+    ],
+    ['in tokens, the other way round', badRequest('prompt is too long: 200,000 tokens > 100,000 maximum'), 0.4],
+    ['without numbers', badRequest('Please reduce the length of the messages.'), 0.25],
+  ])('%s: is shortened in the middle, and the prompt says so', async (_name, refusal, share) => {
+    const before = stage.openai.requests.length
+    stage.openai.refuse = (request) => (textOf(request, -1) === long ? refusal : null)
+    stage.openai.answers.queue(chat, chatAnswer('### of a long call'))
+    const call = await stage.record({ transcript: long })
+    await reaches(database, call, 'completed')
+    expect(await payloadOf(call)).toMatchObject({ transcript: long, summary: '### of a long call' })
+    const [first, second, ...others] = stage.openai.requests
+      .slice(before)
+      .filter((request) => textOf(request, 0).startsWith('You write the record'))
+    expect(others).toEqual([])
+    expect(textOf(first, 0)).not.toContain('left out')
+    const sent = textOf(second, -1)
+    expect(sent).toMatch(/^the beginning .*\n\[…\]\n.*the end$/s)
+    expect(sent.length / long.length).toBeCloseTo(share, 2)
+    const leftOut = long.length - sent.replace('\n[…]\n', '').length
+    expect(textOf(second, 0)).toContain(`${leftOut} of its ${long.length} characters are left out in the middle`)
+  })
+
+  test('even when it is shortened: fails, and the error says what to do', async () => {
+    stage.openai.refuse = (request) =>
+      textOf(request, 0).startsWith('You write the record') ? badRequest('Please reduce the length.') : null
+    const asked = stage.openai.requests.length
+    const call = await stage.record({ transcript: long })
+    expect((await reaches(database, call, 'failed')).error).toContain('set OPENAI_SUMMARY_MODEL to one that takes more')
+    // The transcription, the whole and the shortened transcript.
+    expect(stage.openai.requests).toHaveLength(asked + 3)
   })
 })
 

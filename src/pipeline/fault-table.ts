@@ -1,6 +1,8 @@
+import type { RefusableStep } from '../calls/pipeline-pauses.ts'
 import { proxyAuthenticationCode } from './long-fetch.ts'
-import type { ModelStep, RefusableStep } from './outcome.ts'
+import type { ModelStep } from './outcome.ts'
 import type { ServiceFailure } from './service-failure.ts'
+import { fittingShare } from './shortened-text.ts'
 
 /**
  * Whose fault a failed request is:
@@ -60,6 +62,8 @@ const wrongKey =
   /\bapi[ _-]?key\b.*(invalid|not valid|incorrect|missing|expired)|(invalid|incorrect|missing|expired)[ _]api[ _-]?key/i
 const modelIsMissing =
   /model\b.*(does not exist|not found|not supported|not available|decommissioned|deprecated|no longer)/i
+/** The request was not sent: a header or the address cannot be made from the settings. */
+const unsendable = /^(TypeError|UND_ERR_INVALID_ARG|ERR_INVALID_(CHAR|URL|ARG_TYPE|ARG_VALUE|HTTP_TOKEN))$/
 /** Network errors that a correct setting would not have; all others pass by themselves. */
 const wrongAddress =
   /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE|ERR_REDIRECTS)/
@@ -70,6 +74,11 @@ const bodyLimitAdvice =
 /** Read from top to bottom: the first row that matches decides. Only what is clearly about the call may fail it. */
 const faultTable: readonly Row[] = [
   // No answer.
+  {
+    fault: 'settings',
+    when: ({ status, code }) => status === null && unsendable.test(code),
+    advice: 'the request cannot be built: look for stray characters in OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_*',
+  },
   {
     fault: 'settings',
     when: ({ status, code }) => status === null && wrongAddress.test(code),
@@ -106,9 +115,7 @@ const faultTable: readonly Row[] = [
   },
   {
     fault: 'call',
-    when: (failure) =>
-      (hasStatus(400, 413, 422)(failure) && says(tooLong)(failure)) ||
-      (hasStatus(429)(failure) && says(/request too large/i)(failure)),
+    when: (failure) => isTooLong(failure),
     advice: 'this call is longer than the model takes: set $MODEL to one that takes more, then reprocess it',
   },
   {
@@ -196,6 +203,9 @@ const faultTable: readonly Row[] = [
   },
 ]
 
+const isTooLong = (failure: Occurrence): boolean =>
+  (hasStatus(400, 413, 422)(failure) && says(tooLong)(failure)) ||
+  (hasStatus(429)(failure) && says(/request too large/i)(failure))
 const isServerError = ({ status }: Occurrence): boolean => status !== null && status >= 500
 const isPassing = (failure: Occurrence): boolean => hasStatus(408, 409, 425, 429)(failure) || isServerError(failure)
 const isOutOfCredit = ({ code, type }: Occurrence): boolean => quota.test(code) || quota.test(type)
@@ -216,6 +226,8 @@ export interface Judgement {
   error: string
   /** The service only says that it refuses the request. */
   isUnexplained: boolean
+  /** Of a text that is longer than the model takes, the share that fits, from 0 to 1; `null`: that is not the fault. */
+  fittingShare: number | null
 }
 
 export function judgeFailure(failure: ServiceFailure, step: ModelStep): Judgement {
@@ -227,6 +239,7 @@ export function judgeFailure(failure: ServiceFailure, step: ModelStep): Judgemen
     fault: row.fault,
     error: `the ${serviceName(step)} ${whatHappened(failure)}: ${advice}`,
     isUnexplained: row === faultTable.at(-1) && failure.param === '',
+    fittingShare: row.fault === 'call' && !isTranscript(occurrence) ? fittingShare(failure.message) : null,
   }
 }
 

@@ -87,7 +87,7 @@ export class ModelRequests {
         const tooLarge = whyTooLarge(error)
         if (tooLarge !== null) return setBack({ kind: 'hopeless', error: tooLarge })
         const failure = readFailure(error)
-        const { fault, error: sentence, isUnexplained } = judgeFailure(failure, step)
+        const { fault, error: sentence, isUnexplained, fittingShare } = judgeFailure(failure, step)
         const sent = [...parts].filter((part) => part !== 'json_object' || !parts.has('json_schema'))
         const part =
           fault === 'settings' || fault === 'outage'
@@ -101,6 +101,10 @@ export class ModelRequests {
         if (fault === 'silence' && request.silence !== undefined) {
           this.#answered(step, startedAt)
           return done(request.silence)
+        }
+        if (fittingShare !== null) {
+          this.#answered(step, startedAt)
+          return setBack({ kind: 'hopeless', error: sentence, fittingShare })
         }
         return setBack(await this.#setbackOf(fault, sentence, failure.retryAfterMs, step, startedAt))
       }

@@ -1,3 +1,5 @@
+import type { RefusableStep } from '../calls/pipeline-pauses.ts'
+
 /** The steps of a call, in their order; see table `call_steps`. */
 export const stepNames = ['audio', 'transcript', 'summary', 'extraction', 'completion'] as const
 export type StepName = (typeof stepNames)[number]
@@ -5,20 +7,17 @@ export type StepName = (typeof stepNames)[number]
 /** The steps that ask the model service; one can be refused while the others work. */
 export type ModelStep = Extract<StepName, 'transcript' | 'summary' | 'extraction'>
 
-/** The steps that a service can refuse whatever the call. */
-export type RefusableStep = 'audio' | ModelStep
-
 /**
  * Why a step did not succeed, by what follows from it. `error` is for operators and the API: no phone number,
  * transcript, secret or URL path is in it.
  *
- * - `outage`: the trouble of a service; tried again with the job's backoff, for days. `afterMs`: not earlier than that.
+ * - `outage`: the trouble of a service; tried again with the job's backoff until it is over. `afterMs`: not earlier than that.
  * - `absent`: Twilio does not have the recording, perhaps not yet.
  * - `unreadable`: the service cannot read the audio; it is downloaded again.
  * - `unusable`: the service answered, but with nothing that can be used; each try is paid for.
  * - `refused`: the service refuses us, not this call: the queue pauses.
  * - `held`: the service asked to be left alone for `afterMs`.
- * - `hopeless`: no repetition helps; the call fails.
+ * - `hopeless`: no repetition helps; the call fails. `fittingShare`: the text was too long, and this share of it fits.
  * - `waiting`: nothing is wrong, it is only too early.
  * - `interrupted`: this process stops or has lost the job; another run goes on.
  * - `over`: another run has ended the call.
@@ -28,7 +27,7 @@ export type Setback =
   | { kind: 'absent'; error: string }
   | { kind: 'unreadable'; error: string }
   | { kind: 'unusable'; error: string }
-  | { kind: 'hopeless'; error: string }
+  | { kind: 'hopeless'; error: string; fittingShare?: number }
   | { kind: 'refused'; step: RefusableStep; error: string }
   | { kind: 'held'; error: string; afterMs: number }
   | { kind: 'waiting'; afterMs: number }
