@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 
 /**
- * Calls, their recordings, what the platform says about them, the committed results of each pipeline step, and until
- * when the model service is left alone.
+ * Calls, their recordings, what the platform says about them, the committed results of each pipeline step, until
+ * when the model service is left alone, and which steps wait for a service.
  * `call_details` is keyed by CallSid alone: the platform may name a call before Twilio has told us whose it is.
  */
 export async function up(knex: Knex): Promise<void> {
@@ -85,8 +85,19 @@ export async function up(knex: Knex): Promise<void> {
 
     create table callbox.model_service_holds (
       service    text primary key,
+      held_since timestamptz not null default clock_timestamp(),
       held_until timestamptz not null
     );
+
+    create table callbox.pipeline_pauses (
+      step       text primary key check (step in ('audio', 'transcript', 'summary', 'extraction')),
+      error      text not null,
+      since      timestamptz not null default clock_timestamp(),
+      refused_at timestamptz not null default clock_timestamp()
+    );
+    comment on table callbox.pipeline_pauses is
+      'steps that a service refuses whatever the call; calls wait, and a worker probes until one is answered';
+    comment on column callbox.pipeline_pauses.refused_at is 'the last time; an answer to a later request ends the pause';
 
     comment on table callbox.model_service_holds is 'until when no worker asks a model service, which asked for that';
     comment on column callbox.model_service_holds.service is 'a hash of its address and key';
@@ -95,6 +106,6 @@ export async function up(knex: Knex): Promise<void> {
 
 export async function down(knex: Knex): Promise<void> {
   await knex.raw(
-    'drop table callbox.model_service_holds, callbox.call_steps, callbox.call_details, callbox.call_recordings, callbox.calls',
+    'drop table callbox.pipeline_pauses, callbox.model_service_holds, callbox.call_steps, callbox.call_details, callbox.call_recordings, callbox.calls',
   )
 }

@@ -20,7 +20,7 @@ fleetMetrics(knex, metrics)
 callWorkMetrics(knex, metrics)
 const log = createLogger('silent', 'test')
 spoolMetrics(new CallbackIntake({ home: tmpdir(), knex, log }), metrics)
-new Pause(log, metrics, () => undefined)
+new Pause(knex, log, metrics, () => undefined)
 new ModelWatch({ settings: readConfig({}).openai, knex, log, metrics, timings: pipelineTimings })
 const told = (await metrics.registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('callbox_'))
 

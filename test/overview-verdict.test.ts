@@ -23,6 +23,7 @@ const healthy: Facts = {
   pipeline: {
     calls: { open: 1, queued: 1, processing: 1, failed: 9 },
     jobs: { due: 1, later: 1, active: 1 },
+    paused: [],
     oldest_due_job_seconds: 5,
     steps: [step('audio', { running: 1 }), step('transcript')],
   },

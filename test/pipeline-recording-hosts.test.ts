@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { startLoopbackServer } from '../src/demo/loopback-server.ts'
 import { recordingAnswer } from '../src/demo/recording-answer.ts'
+import { jsonReply } from '../src/demo/scripted-answers.ts'
 import { atEnd } from './helpers/at-end.ts'
 import { createTestDatabase, type TestDatabase } from './helpers/database.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -59,4 +60,28 @@ test('an account that Twilio refuses fails no call', async () => {
   )
   stage.twilio.answers.always(call.recordingSid, null)
   await reaches(database, call, 'completed')
+})
+
+test('a bucket that refuses one deleted recording holds up no other call', async () => {
+  const database = await createTestDatabase()
+  const stage = await setStage(database)
+  const bucket = await startLoopbackServer((request, response) => {
+    if (request.url?.includes('deleted')) response.writeHead(403).end()
+    else recordingAnswer(Buffer.from('recorded elsewhere'))(request, response)
+  })
+  atEnd(bucket.close)
+  stage.openai.answers.always('/audio/transcriptions', jsonReply(200, { text: ' ' }))
+  await stage.start({ RECORDING_HOSTS: `127.0.0.1:${bucket.port}` })
+  const refusedAgain = (callSid: string) =>
+    stage.loggedAs('call.retry').filter(({ call_sid }) => call_sid === callSid).length
+  const recordAt = (name: string) => stage.record(newWords(), { recording: { url: `${bucket.url}/${name}` } })
+  const deleted = await recordAt('deleted')
+  await eventually('it says so', async () => (await stepsOf(database, deleted))['audio']?.error?.includes('HTTP 403'))
+  for (let i = 0; i < 4; i++) await reaches(database, await recordAt(`there-${i}`), 'completed')
+  await eventually('it waits alone', () => refusedAgain(deleted.callSid) >= 2)
+  const pauses = stage.loggedAs('pipeline.paused').length
+  for (let i = 4; i < 8; i++) await reaches(database, await recordAt(`there-${i}`), 'completed')
+  expect(stage.loggedAs('pipeline.paused')).toHaveLength(pauses)
+  expect(await callOf(database, deleted)).toMatchObject({ state: 'processing', error: null })
+  expect((await stepsOf(database, deleted))['audio'].error).toContain('HTTP 403 by 127.0.0.1')
 })

@@ -26,7 +26,7 @@ function runOnce(job: { businessId: string; callSid: string }) {
   const { openai: settings } = config
   const metrics = createMetrics()
   const log = createLogger('silent', 'test')
-  const pause = new Pause(log, metrics, () => undefined)
+  const pause = new Pause(database.knex, log, metrics, () => undefined)
   const hold = new ServiceHold(settings, database.knex, log, 10)
   const requests = new ModelRequests({ settings, pause, hold, quickRetryMs: 10 })
   const parts = {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { readPipelinePauses } from '../calls/pipeline-pauses.ts'
 import { readModelChecks } from '../models/model-checks.ts'
 import { readCallWorkState } from './call-work-statements.ts'
 import { DispatcherWatch } from './dispatcher-watch.ts'
@@ -38,12 +39,13 @@ export class OverviewReader {
   }
 
   async #read(): Promise<Overview> {
-    const [fleet, callWork, state, inTrouble, models] = await Promise.all([
+    const [fleet, callWork, state, inTrouble, models, paused] = await Promise.all([
       readFleetState(this.#knex),
       readCallWorkState(this.#knex),
       readOverviewState(this.#knex),
       listRoutesInTrouble(this.#knex, mostRoutes),
       readModelChecks(this.#knex),
+      readPipelinePauses(this.#knex),
     ])
     const living = this.#watch.living(state.dispatchers)
     const dispatchers = state.dispatchers.map(({ id, host, startedAt, slots, leaving }) => ({
@@ -65,6 +67,7 @@ export class OverviewReader {
       pipeline: {
         calls: callWork.calls,
         jobs: callWork.jobs,
+        paused,
         oldest_due_job_seconds: callWork.oldestDueJobSeconds,
         steps: state.steps,
       },

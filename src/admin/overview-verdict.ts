@@ -8,6 +8,8 @@ import type { Overview, OverviewFinding } from './schemas/overview.ts'
 
 const lateSeconds = 60
 const slowestJobSeconds = 300
+/** A rate limit that ends sooner needs no one. */
+const minHoldSeconds = 60
 
 type Finding = OverviewFinding
 type Facts = Omit<Overview, 'verdict' | 'findings'>
@@ -22,6 +24,7 @@ export function findingsOf(facts: Facts, oldestActiveSeconds: number): Finding[]
   const findings = [
     ...dispatching(facts, oldestActiveSeconds),
     ...delivering(facts),
+    ...paused(facts),
     ...processing(facts),
     ...aboutModels(facts),
     ...unmatched(facts),
@@ -78,6 +81,20 @@ function* delivering({ deliveries, routes }: Facts): Generator<Finding> {
       'deliveries_failed',
       `${numbered(failed, 'delivery was', 'deliveries were')} given up in the last hour, and not tried again unless somebody requeues.`,
     )
+  }
+}
+
+function* paused({ pipeline, read_at: readAt }: Facts): Generator<Finding> {
+  for (const { step, error, since, until } of pipeline.paused) {
+    const sinceSecond = `${since.slice(0, 19)}Z`
+    if (until === null) {
+      yield trouble('pipeline_paused', `Calls wait at ${step} since ${sinceSecond}, and none fails: ${error}.`)
+    } else if (
+      Math.max(Date.parse(until) - Date.parse(readAt), Date.parse(readAt) - Date.parse(since)) >
+      minHoldSeconds * 1_000
+    ) {
+      yield warning('pipeline_paused', `Calls wait since ${sinceSecond} until ${until.slice(0, 19)}Z: ${error}.`)
+    }
   }
 }
 

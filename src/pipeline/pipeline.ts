@@ -50,7 +50,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
   const timings = { ...pipelineTimings, ...parts.timings }
   const audioFiles = new AudioFiles(parts.config.home)
   await audioFiles.prepare()
-  const pause = new Pause(parts.log, parts.metrics, () => worker.pauseChanged())
+  const pause = new Pause(parts.knex, parts.log, parts.metrics, () => worker.pauseChanged())
   const { openai: settings } = parts.config
   const { quickRetryMs } = timings
   const hold = new ServiceHold(settings, parts.knex, parts.log, quickRetryMs)
@@ -73,6 +73,7 @@ export async function startPipeline(parts: PipelineParts): Promise<Pipeline> {
     async stop() {
       clearInterval(sweeping)
       await Promise.all([models.stop(), worker.stop()])
+      await pause.stop()
     },
   }
 }

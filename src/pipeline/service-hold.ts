@@ -15,10 +15,16 @@ const readHold = `
   select extract(epoch from held_until - clock_timestamp()) * 1000 as "leftMs"
   from callbox.model_service_holds where service = ? and held_until > clock_timestamp()`
 
-/** A later hold is not shortened: of ten requests under way the first to be refused may name the longest wait. */
+/**
+ * A later hold is not shortened: of ten requests under way the first to be refused may name the longest wait. One that
+ * follows within a minute is the same hold to an operator.
+ */
 const storeHold = `
   insert into callbox.model_service_holds as h (service, held_until) values (?, clock_timestamp() + ? * interval '1 ms')
-  on conflict (service) do update set held_until = greatest(h.held_until, excluded.held_until)`
+  on conflict (service) do update set
+    held_until = greatest(h.held_until, excluded.held_until),
+    held_since = case
+      when h.held_until > clock_timestamp() - interval '1 minute' then h.held_since else excluded.held_since end`
 
 /**
  * Leaves the model service alone for as long as it asked for: in all steps and, through the database, in all worker

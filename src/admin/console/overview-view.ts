@@ -25,6 +25,7 @@ const places: Record<OverviewFinding['code'], string> = {
   calls_retried: '/console/calls?state=processing',
   calls_failed: '/console/calls?state=failed',
   callbacks_unmatched: '/console/callbacks',
+  pipeline_paused: '#pipeline',
   model_unknown: '#models',
   model_shuts_down: '#models',
 }
@@ -108,12 +109,18 @@ function pipeline({ pipeline, models, callbacks_unmatched: callbacks }: Overview
     html`<tr class="aside"><td colspan="4"><span class="muted">Last error:</span> <bdi>${step.last_error}</bdi></td></tr>`
   }`
   return html`<section class="group" aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>
+${pipeline.paused.map(pausedStep)}
 <div class="table tight"><table>
 <thead><tr><th scope="col">Step</th><th scope="col" class="number">At it</th><th scope="col" class="number">Retried</th><th scope="col" class="number">Failed, 24 h</th></tr></thead>
 <tbody>${pipeline.steps.map(row)}</tbody></table></div>
 <p class="hint">Calls: ${callsLink('open')}, ${callsLink('queued')}, ${callsLink('processing')}, ${callsLink('failed')}.
 Recordings: ${count(jobs.due, callsCountedTo)} to be taken now${oldest > 0 && `, the oldest for ${duration(oldest * 1_000)}`}, ${count(jobs.active, callsCountedTo)} at work.
 <a href="/console/callbacks"><span class="number">${count(callbacks, dueCountedTo)}</span> unmatched callbacks</a>.</p>${models.length > 0 && html`<p class="hint" id="models">Models: ${models.map(modelInUse)}</p>`}</section>`
+}
+
+function pausedStep({ step, error, since, until }: Overview['pipeline']['paused'][number]): Html {
+  return html`<p class="card"><span class="status ${until === null ? 'bad' : 'warn'}">paused</span> ${step ?? 'model service'}
+since ${time(since)}${until !== null && html` until ${time(until)}`}: <bdi>${error}</bdi></p>`
 }
 
 function modelInUse({ use, model, known, shutdown_date: date }: Overview['models'][number], at: number): Html {

@@ -10,7 +10,7 @@ const finding = z
     code: z.enum([
       ...(['no_dispatcher', 'slots_unowned', 'deliveries_late', 'deliveries_failed', 'routes_failing'] as const),
       ...(['routes_parked', 'recordings_wait', 'calls_retried', 'calls_failed', 'callbacks_unmatched'] as const),
-      ...(['model_unknown', 'model_shuts_down'] as const),
+      ...(['model_unknown', 'model_shuts_down', 'pipeline_paused'] as const),
     ]),
     severity: z.enum(['trouble', 'warning']).describe('trouble: now; warning: in the morning is soon enough'),
     detail: z.string().describe('what it is, in words'),
@@ -70,6 +70,19 @@ export const overview = z
       jobs: z
         .object({ due: z.int(), later: z.int(), active: z.int() })
         .describe('of the recording queue: to be taken now, later, or taken; each counted to 10000'),
+      paused: z
+        .array(
+          z.object({
+            step: z
+              .enum(['audio', 'transcript', 'summary', 'extraction'])
+              .nullable()
+              .describe('null: all steps that ask the model service'),
+            error: z.string().describe('what the calls wait for, and what to do'),
+            since: time,
+            until: time.nullable().describe('when calls go on; null: once it is set right'),
+          }),
+        )
+        .describe('services that refuse us or want to be left alone, whatever the call, so that calls wait'),
       oldest_due_job_seconds: z.number().describe('how long the longest has waited for a worker; 0: none waits'),
       steps: z
         .array(
