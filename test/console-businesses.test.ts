@@ -71,7 +71,7 @@ const wrong = [
   ['inbound_webhook_url', `ftp://${hostile}`, 'expected an http or https URL of at most 2048 characters'],
   ['generic_webhook_url', 'https://user:password@e.example/', 'without user name and password, or nothing'],
   ['outbound_webhook_url', 'e.example', 'got "e.example"; expected an http or https URL'],
-  ['language', 'xx', 'takes two letters of ISO 639-1'],
+  ['language', 'xx', 'expected two letters of ISO 639-1'],
   ['service_categories', `${hebrew}\n${'x'.repeat(101)}`, 'expected a list of at most 100 different texts'],
   ['max_concurrency', '0', 'got 0; expected a whole number from 1 to 10000, or nothing'],
   ['max_concurrency', '1e3', 'got "1e3"; expected a whole number'],
@@ -401,7 +401,7 @@ describe('the signing secret', () => {
     const former = await putBusiness(database, '10', {})
     const { status, text } = await send('10', '/secret', { signing_secret: 'whsec_too-short-and-still-secret' })
     expect(status).toBe(400)
-    expect(errorOn(text, 'signing_secret')).toContain('takes whsec_ and 24 to 64 bytes in padded base64')
+    expect(errorOn(text, 'signing_secret')).toContain('expected whsec_ and 24 to 64 bytes in padded base64')
     expect(text).not.toContain('too-short')
     expect(text).toContain('<details open>')
     expect(await secretOf('10')).toBe(former)

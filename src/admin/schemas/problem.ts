@@ -3,7 +3,7 @@ import { z } from 'zod'
 const problemField = z
   .object({
     field: z.string().describe('the parameter or the path in the body, such as phone_numbers[0]'),
-    detail: z.string().describe('what it got and what it takes'),
+    detail: z.string().describe('what was sent and what is expected'),
   })
   .meta({ id: 'ProblemField' })
 

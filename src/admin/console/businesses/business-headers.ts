@@ -53,9 +53,9 @@ export function mergeHeaders(stored: Record<string, string> | null, rows: readon
 }
 
 function ofRow(field: string, detail: string): string {
-  const takes = inWords(detail).replace(/^got .*; takes an object of/, '')
+  const expected = inWords(detail).replace(/^got .*; expected an object of/, 'Expected')
   const name = field.replace(/^headers\.?/, '')
-  return name === '' ? `Takes${takes}` : `${name} cannot be sent so. Takes${takes}`
+  return name === '' ? expected : `${name} cannot be sent so. ${expected}`
 }
 
 /** @param names of those that are set; `null`: they cannot be decrypted. @param entered names of new ones, to go on with. */
