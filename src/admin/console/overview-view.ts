@@ -49,13 +49,19 @@ ${routesInTrouble(overview)}
 
 function verdict({ verdict, findings }: Overview): Html {
   const { tone, sign, words } = verdicts[verdict]
-  const finding = ({ code, severity, detail }: OverviewFinding): Html =>
-    html`<li><span class="status ${severity === 'trouble' ? 'bad' : 'warn'}">${severity}</span>
-<span>${detail} <a href="${places[code]}">Show${html`<span class="visually-hidden">: ${detail}</span>`}</a></span></li>`
+  const finding = ({ code, severity, detail }: OverviewFinding, at: number): Html =>
+    html`<li id="${findingId(findings, at)}"><span class="status ${severity === 'trouble' ? 'bad' : 'warn'}">${severity}</span>
+<span>${detail} <a id="${findingId(findings, at)}-link" href="${places[code]}">Show${html`<span class="visually-hidden">: ${detail}</span>`}</a></span></li>`
   return html`<section class="verdict ${tone}" aria-labelledby="verdict">
 <div role="status"><h2 id="verdict"><span class="sign" aria-hidden="true">${sign}</span>${words}</h2></div>
 ${findings.length > 0 && html`<ul class="findings">${findings.map(finding)}</ul>`}
 </section>`
+}
+
+/** Of a finding and its link: a morph keeps what is focused in its place only by ids. Models may share a code. */
+function findingId(findings: readonly OverviewFinding[], at: number): string {
+  const code = findings[at]?.code
+  return `finding-${code}-${findings.slice(0, at).filter((earlier) => earlier.code === code).length}`
 }
 
 function figures({ deliveries, dispatchers, requeues_running: requeues }: Overview): Html {
@@ -77,8 +83,10 @@ const figure = (name: string, value: string, note: string, href: string): Html =
 
 function routesInTrouble({ routes }: Overview): Html {
   const all = routes.failing + routes.parked
-  const row = (route: Overview['routes']['in_trouble'][number]): Html => html`<tr>
-<th scope="row" data-label="Route"><a href="${pathOf(route)}">${route.business_id} ${route.direction}</a></th>
+  const idOf = (route: Overview['routes']['in_trouble'][number]): string =>
+    `route-${route.business_id}-${route.direction}`
+  const row = (route: Overview['routes']['in_trouble'][number]): Html => html`<tr id="${idOf(route)}">
+<th scope="row" data-label="Route"><a id="${idOf(route)}-link" href="${pathOf(route)}">${route.business_id} ${route.direction}</a></th>
 <td data-label="State">${status(route.state)}</td>
 <td data-label="Why"><bdi>${route.reason ?? 'no reason is known'}</bdi></td>
 <td data-label="Since">${time(route.since)}</td>
