@@ -29,13 +29,13 @@ export interface Scraped extends ServiceProcess {
 /** All roles as processes of their own, with receivers, Twilio and OpenAI on loopback, and load that goes on. */
 export class MonitoredFleet {
   readonly api: Scraped
-  readonly worker: Scraped
+  worker: Scraped
   readonly dispatchers: Scraped[]
   readonly #database: TestDatabase
   readonly #receiver: Receiver
   readonly #stage: Stage
-  /** CALLBOX_HOME. */
-  readonly #home: string
+  /** Of every process. */
+  readonly #settings: Record<string, string>
   #producing: NodeJS.Timeout | null = null
   #produced = 0
 
@@ -43,13 +43,13 @@ export class MonitoredFleet {
     database: TestDatabase,
     receiver: Receiver,
     stage: Stage,
-    home: string,
+    settings: Record<string, string>,
     processes: { api: Scraped; worker: Scraped; dispatchers: Scraped[] },
   ) {
     this.#database = database
     this.#receiver = receiver
     this.#stage = stage
-    this.#home = home
+    this.#settings = settings
     this.api = processes.api
     this.worker = processes.worker
     this.dispatchers = processes.dispatchers
@@ -71,16 +71,10 @@ export class MonitoredFleet {
       // Five failures in a row open a breaker: a delivery can be given up before.
       WEBHOOK_RETRY_SCHEDULE: '250ms,500ms,500ms',
     }
-    const home = String(stage.environment['CALLBOX_HOME'])
-    const spawned = [['api'], ['worker'], ['dispatcher'], ['dispatcher']].map(async (roles) => {
-      const service = spawnService(roles, database.url, settings)
-      const { port } = await service.untilLogged('service.listening')
-      await service.ready()
-      return { ...service, target: `127.0.0.1:${port}` }
-    })
+    const spawned = ['api', 'worker', 'dispatcher', 'dispatcher'].map((role) => spawnScraped(role, database, settings))
     const [api, worker, ...dispatchers] = await Promise.all(spawned)
     if (api === undefined || worker === undefined) throw new Error('a process is missing')
-    return new MonitoredFleet(database, receiver, stage, home, { api, worker, dispatchers })
+    return new MonitoredFleet(database, receiver, stage, settings, { api, worker, dispatchers })
   }
 
   /** By the job that scrapes them. */
@@ -128,9 +122,10 @@ export class MonitoredFleet {
   /** One call that fails for good, one whose recording comes late, callbacks that are forged or nobody's, a guess. */
   async breakCalls(): Promise<void> {
     const { twilio, openai } = this.#stage
-    // It is given up after three tries, each with a fresh download.
-    for (let asked = 0; asked < 3; asked += 1) openai.answers.queue('/audio/transcriptions', openAiErrors.badAudio)
-    await this.record(1)
+    // The call is given up after three tries, each with a fresh download.
+    const unreadable = await this.#stage.record(newWords())
+    openai.refuse = (request) =>
+      'transcription' in request && request.transcription.sha256 === unreadable.sha256 ? openAiErrors.badAudio : null
     const late = await this.#stage.record(newWords())
     twilio.answers.queue(late.recordingSid, twilioNotFound)
 
@@ -140,7 +135,7 @@ export class MonitoredFleet {
 
   /** The database takes no callbacks, then the API's disk takes none either; one on disk was damaged before. */
   async breakCallbacks(): Promise<void> {
-    const spool = join(this.#home, 'spool')
+    const spool = this.#spool
     await this.#database.pool.query('alter table twilio_callbacks rename to callbacks_away')
     expect(await this.#postCallback(account.authToken)).toBe(204)
     const [entry = ''] = readdirSync(spool).filter((name) => name.endsWith('.callback'))
@@ -157,12 +152,32 @@ export class MonitoredFleet {
   }
 
   async mendCallbacks(): Promise<void> {
-    const spool = join(this.#home, 'spool')
+    const spool = this.#spool
     rmSync(spool)
     renameSync(`${spool}-away`, spool)
     rmSync(join(spool, 'damaged'), { recursive: true })
     mkdirSync(join(spool, 'damaged'))
     await this.#database.pool.query('alter table callbacks_away rename to twilio_callbacks')
+  }
+
+  get #spool(): string {
+    return join(String(this.#settings['CALLBOX_HOME']), 'spool')
+  }
+
+  /** A new worker asks about its models when one shuts down soon, and the service does not list the other for now. */
+  async retireModels(): Promise<void> {
+    const { models } = this.#stage.openai
+    const [transcriber, writer] = [models.get('gpt-transcribe'), models.get('gpt-6-luna')]
+    if (transcriber === undefined || writer === undefined) throw new Error('the stand-in lacks the default models')
+    const shutdownDate = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10)
+    models.set('gpt-6-luna', { ...writer, shutdownDate })
+    models.delete('gpt-transcribe')
+    this.worker.signal('SIGTERM')
+    expect(await this.worker.exited()).toBe(0)
+    const port = this.worker.target.replace(/^.*:/, '')
+    this.worker = await spawnScraped('worker', this.#database, { ...this.#settings, METRICS_PORT: port })
+    await this.worker.untilLogged('model.unknown')
+    models.set('gpt-transcribe', transcriber)
   }
 
   /** A callback of a call that no business has. */
@@ -202,6 +217,13 @@ export class MonitoredFleet {
     }
     await this.#receiver.close()
   }
+}
+
+async function spawnScraped(role: string, database: TestDatabase, settings: Record<string, string>): Promise<Scraped> {
+  const service = spawnService([role], database.url, settings)
+  const { port } = await service.untilLogged('service.listening')
+  await service.ready()
+  return { ...service, target: `127.0.0.1:${port}` }
 }
 
 const nobodysCall: TwilioCall = {
