@@ -43,7 +43,7 @@ export interface RunningDispatcher {
 const connections = 5
 /** How long a stop waits for the database once the last answer is in, in milliseconds. */
 const lastSettleMs = 10_000
-/** How long a stop tries to release its slots, in milliseconds: without a database they will be taken over. */
+/** How long a stop tries to release its slots, in milliseconds. Without a database other dispatchers take them over. */
 const lastReleaseMs = 3_000
 
 /** Starts sending what is due. */
@@ -52,9 +52,9 @@ export function startDispatcher(dependencies: DispatcherDependencies): RunningDi
 }
 
 /**
- * Connects the five rooms: the lease says which slots are ours, readers fill the route queues, `#pump` starts attempts as
- * far as window, routes and lease allow, and the settler records how they ended. `sending/attempts.ts` shows the way of
- * one delivery from top to bottom.
+ * Connects the five parts: the lease says which slots are ours, readers fill the route queues, `#pump` starts attempts as
+ * far as window, routes and lease allow, and the settler records how they ended. `sending/attempts.ts` shows the path
+ * of one delivery from top to bottom.
  */
 class Dispatcher implements RunningDispatcher {
   readonly #dependencies: DispatcherDependencies
@@ -198,7 +198,7 @@ class Dispatcher implements RunningDispatcher {
     this.#endpoints.keepOnly((businessId) => this.#slots.isOwned(slotOf(businessId)))
   }
 
-  /** What only waits is forgotten, so that a slot is idle as soon as what is in flight is settled. */
+  /** Drops deliveries that only wait, so that a slot is idle as soon as those in flight are settled. */
   #idle(slots: readonly number[], atMost: number): number[] {
     const idle = slots.filter((slot) => this.#slots.isIdle(slot)).slice(0, atMost)
     const toDrain = slots.filter((slot) => !idle.includes(slot)).slice(0, atMost - idle.length)
@@ -225,7 +225,7 @@ class Dispatcher implements RunningDispatcher {
 
   /** Starts as many attempts as window, routes and lease allow. */
   #pump(): void {
-    // A delivery that ends unsent is settled within `begin`, which would start over from here.
+    // A delivery that ends unsent is settled within `begin`, which would call this method recursively.
     if (this.#pumping) return
     this.#pumping = true
     const nowMs = performance.now()

@@ -1,8 +1,8 @@
 import type { Delivery } from './delivery.ts'
 
 /**
- * How much of the memory may be filled before a payload is left out: routes that have nothing in memory have a part to
- * themselves, and so have small payloads, so that large ones to slow receivers hold up neither.
+ * How much of the memory may be filled before a payload is left out: one part is
+ * reserved for routes with nothing in memory, one for small payloads, so that large ones to slow receivers hold up neither.
  */
 const large = { others: 0.75, first: 0.875 }
 const small = { others: 0.9375, first: 1 }
@@ -71,7 +71,7 @@ export class Window {
     this.#posts += 1
   }
 
-  /** What waited is forgotten. */
+  /** A delivery that waited is dropped. */
   drop({ bytes }: Delivery): void {
     this.#bytes -= bytes
   }

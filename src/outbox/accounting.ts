@@ -10,7 +10,7 @@ import type { DeliveryKey } from './deliveries.ts'
 
 const pageSize = 5_000
 
-/** What a page of events shows, oldest first. */
+/** The result of examining a page of events, oldest first. */
 interface Page {
   examined: number
   unaccounted: DeliveryKey[]
@@ -76,7 +76,7 @@ export async function rememberUnaccounted(knex: Knex, keys: readonly DeliveryKey
     .ignore()
 }
 
-/** Forgets those that are accounted for by now. */
+/** Forgets events that are accounted for by now. */
 export async function forgetAccounted(knex: Knex): Promise<void> {
   await knex.raw(`
     delete from callbox.webhook_unaccounted u

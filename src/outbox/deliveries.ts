@@ -29,7 +29,7 @@ export interface DeliveryRow {
   status: DeliveryStatus
   /** Why it was skipped or failed; a {@link PendingReason} while it is pending. */
   reason: string | null
-  /** Who discarded it. */
+  /** The operator who discarded it. */
   operator: string | null
   attempt_count: number
   /** Of the last attempt that was answered. */
@@ -38,7 +38,7 @@ export interface DeliveryRow {
   /** `null`: it is not pending. */
   due_at: Date | null
   finished_at: Date | null
-  /** The time of its {@link TimePlace}. */
+  /** The time in its {@link TimePlace}. */
   place_time: string
 }
 
@@ -59,7 +59,7 @@ export interface DeliveryKey {
   id: string
 }
 
-/** A delivery that is requeued again and again has any number of attempts. */
+/** A repeatedly requeued delivery has any number of attempts. */
 const maxAttempts = 1_000
 
 interface KeyRow {
@@ -101,7 +101,7 @@ export async function listDeliveries(
   return { rows: rows.reverse(), next: keys.next }
 }
 
-/** Which table has what is asked for in the order of the list, and which other way leaves few rows. */
+/** Which table has the requested rows in list order, and which alternative leaves few rows. */
 function wayTo({
   status,
   business_id,
@@ -153,7 +153,7 @@ function withConditions(
   return rows
 }
 
-/** What a pending delivery waits for, the strongest reason first; `v` is the delivery and `r` its route. */
+/** What a pending delivery waits for, strongest reason first; `v` is the delivery and `r` its route. */
 const pendingReason = `case
   when r.state = 'parked' then 'parked'
   when r.state = 'failing' then 'held_by_breaker'
@@ -212,7 +212,7 @@ export async function findDelivery(knex: Knex, id: string): Promise<(DeliveryRow
 }
 
 /**
- * Whose delivery it is. The primary key begins with the business, so it is searched once for each business that has
+ * The business of a delivery. The primary key begins with the business, so it is searched once for each business with
  * a route. An index on the id alone would cost every enqueue (bench/NOTES.md, "businessOf").
  */
 export async function businessOf(knex: Knex, id: string): Promise<string | null> {

@@ -45,7 +45,7 @@ const discardOne = `
 export type DiscardOutcome = { outcome: 'discarded'; direction: Direction; changed: boolean } | { outcome: 'delivered' }
 
 /**
- * Gives a pending, failed or skipped delivery up. A requeue brings it back.
+ * Gives up a pending, failed or skipped delivery. A requeue brings it back.
  *
  * @param operator the name of the token that ordered it. @param reason in the operator's words.
  */

@@ -30,7 +30,7 @@ interface BatchRow {
   matched: number
   requeued: number
   payload_gone: number
-  /** Matched, and left as they were. */
+  /** Matched, but left unchanged. */
   unchanged: { business_id: string; id: string }[]
   routes: { business_id: string; direction: Direction }[]
 }
@@ -74,7 +74,7 @@ export async function requeueBatch(trx: Knex.Transaction, walk: Walk, from: Time
   }
 }
 
-/** Of those that were left as they were: some may have been settled while the batch waited for a lock. */
+/** Recounts the unchanged deliveries: some may have been settled while the batch waited for a lock. */
 async function countPending(trx: Knex.Transaction, keys: BatchRow['unchanged']): Promise<number> {
   if (keys.length === 0) return 0
   const { rows } = await trx.raw<{ rows: { pending: number }[] }>(

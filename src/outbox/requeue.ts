@@ -2,9 +2,9 @@ import type { Knex } from 'knex'
 import type { Direction } from './routing.ts'
 
 /*
- * Requeue: an operator's order to try deliveries again. A waiting one is made due and continues its schedule; one that
- * had ended gets a due row again and starts its schedule over, its attempts counted on. A delivery that is due already may be
- * in flight and is left alone: a new version would discard its outcome and send it twice.
+ * Requeue: an operator's order to try deliveries again. A waiting delivery is made due and continues its schedule; an
+ * ended one gets a new due row and starts its schedule over, with its attempts counted on. A delivery that is already due
+ * may be in flight and is left alone: a new version would discard its outcome and send it twice.
  *
  * The event's row is locked first, against retention, which takes payloads. The version of a new due row comes from the
  * clock in microseconds: no dispatcher of an earlier life can hold it, so a late settle of that life changes nothing.
@@ -75,7 +75,7 @@ export const requeueOf = (keys: string): string => `
   ${requeueEvents}`
 
 export type RequeueOutcome =
-  /** It is `pending` and due: by this order, or it was before and has been left alone. */
+  /** It is `pending` and due: because of this order, or it was before and was left alone. */
   | { outcome: 'due'; businessId: string; direction: Direction; changed: boolean }
   /** Retention has taken its payload, so there is nothing to send. */
   | { outcome: 'payload_gone' }

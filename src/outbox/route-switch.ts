@@ -20,7 +20,7 @@ export async function parkRoute(trx: Knex, businessId: string, direction: Direct
 const healthy = `state = 'active', state_reason = null, failing_since = null, probes = 0, probe_at = null, held_until = null,
   state_since = case when state = 'active' then state_since else now() end, health_version = health_version + 1`
 
-/** Sends again on a route that is parked, held by a `Retry-After`, or whose breaker is open. @returns false: it was neither. */
+/** Sends again on a route that is parked, held by a `Retry-After`, or has an open breaker. @returns false: none applied. */
 export async function unparkRoute(trx: Knex, businessId: string, direction: Direction): Promise<boolean> {
   const { rowCount } = await trx.raw<{ rowCount: number }>(
     `update callbox.routes set ${healthy} where business_id = ? and direction = ? and (state <> 'active' or held_until > now())`,

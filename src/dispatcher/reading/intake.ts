@@ -12,7 +12,7 @@ import { isReached, type ReadPlan } from './read-plan.ts'
 
 /**
  * A probe is a first attempt if there is one: a delivery that failed as a probe is a retry from then on, and a few that
- * always fail would keep the breaker open for all the others.
+ * always fail would keep the breaker open for all others.
  */
 export const probeHeadStartMs: Record<LaneKind, number> = { first: 0, retry: 500 }
 
@@ -49,13 +49,13 @@ export function takeRows(
   const lowWater = lowWaterOf(allowance)
   const counts = new Map<Route, number>()
   const truncated = new Set<Route>()
-  /** The size of the first payload that there was no memory for. */
+  /** The size of the first payload that did not fit into memory. */
   const leftOut = new Map<Route, number>()
   let taken = 0
   for (const row of rows) {
     if (!slots.accepts(slotOf(row.businessId), plan.read)) continue
     const route = queues.route(row.businessId, row.direction)
-    // The read left out what was in memory when it began and has been discarded since: only a later read is complete.
+    // The read excluded rows that were in memory when it began and have been discarded since: only a later read is complete.
     if (route.clearedAtRead > plan.read) continue
     const lane = route.lanes[kind]
     const count = counts.get(route) ?? 0
@@ -74,9 +74,9 @@ export function takeRows(
       leftOut.set(route, row.bytes)
       continue
     }
-    // A failing route's row brings its probe and nothing else.
+    // A read of a failing route returns its probe and nothing else.
     if (row.state === 'failing') truncated.add(route)
-    // On the route where the read was cut, earlier rows may be left if the database did not keep their order.
+    // On the route where the read was cut off, earlier rows may be missing if the database returned them in another order.
     const isCut = cut?.businessId === row.businessId && cut.direction === row.direction
     if (!isCut) queues.readTo(route, kind, row.dueUs)
     const delivery = deliveryOf(row, route, kind)
@@ -91,14 +91,14 @@ export function takeRows(
   }
   for (const route of plan.scope) if (!counts.has(route) && (!cut || isReached(route, cut))) note(route, false)
   for (const [route, count] of counts) note(route, count >= allowance || truncated.has(route))
-  // Nothing is known about the rest of the business where the read was cut: it may have more in both directions.
+  // Nothing is known about the rest of the business where the read was cut off: both directions may have more.
   if (cut && slots.accepts(slotOf(cut.businessId), plan.read)) {
     for (const direction of directions) note(queues.route(cut.businessId, direction), true)
   }
   return taken
 }
 
-/** With a quarter left the next ones are read. */
+/** Below a quarter, the next deliveries are read. */
 const lowWaterOf = (allowance: number): number => Math.floor(allowance / 4)
 
 function deliveryOf(row: DueRow, route: Route, kind: LaneKind): Delivery {

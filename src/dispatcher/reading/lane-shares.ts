@@ -24,7 +24,7 @@ export function allowanceOf(queues: RouteQueues, kind: LaneKind, budget: ReadBud
 }
 
 /**
- * Not all of very many routes are kept filled, only as many as a window needs or as have no more than what is in memory
+ * With very many routes only some are kept filled: as many as a window needs, and those whose whole backlog is in memory
  * (bench/NOTES.md, "isTimeForMore").
  */
 export function isTimeForMore(queues: RouteQueues, kind: LaneKind, budget: ReadBudget): boolean {

@@ -22,7 +22,7 @@ export class ReadBudget {
     return Math.max(maxPosts, Math.min(maxPosts * waitingShare, maxWaiting))
   }
 
-  /** 0: the memory is full, and nothing is read until something is settled. */
+  /** 0: memory is full, and nothing is read until something is settled. */
   get bytes(): number {
     return Math.min(maxReadBytes, this.#window.roomBytes)
   }

@@ -12,7 +12,7 @@ import type { Direction } from '../../outbox/routing.ts'
  * - `$4` rows in all, and `$8` bytes of payload in all; the first row is returned whatever its size
  * - `$5` the business to begin after, or the businesses to read
  * - `$6` 0 for first attempts, 1 for retries
- * - `$7` ids that are in memory already, as the keys of a JSON object: their rows are still pending
+ * - `$7` ids that are already in memory, as the keys of a JSON object: their rows are still pending
  *
  * A route is left out while it is parked, while a `Retry-After` holds it, and while its breaker is open until its probe is
  * due; then one row is read. A first attempt waits while the earlier event of its call (`after`) is pending: until that one

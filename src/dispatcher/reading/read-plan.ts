@@ -2,11 +2,11 @@ import type { Direction } from '../../outbox/routing.ts'
 import type { Lane, LaneKind, Route } from '../routes/route.ts'
 import type { Held } from './held.ts'
 
-/** A transaction that commits late may be behind a cursor: the head is read again after this long. */
+/** A late commit may insert rows behind a cursor, so the head is read again after this long. */
 export const headAgainMs = 5_000
 /** How far behind its cursor a lane without backlog is read again, for commits that came out of order. */
 const overlapUs = 1_000_000
-/** A place behind all rows: nothing of the lane is read. */
+/** A place after all rows: nothing of the lane is read. */
 const never = 9_000_000_000_000_000
 
 /** A place in the order of a read: by business, then by direction. */
@@ -30,9 +30,9 @@ interface ReadRequest {
 /** Where a read begins on each route in memory, and what it leaves out. */
 export interface ReadPlan {
   read: number
-  /** The routes in memory that it asks for; it says nothing about others. */
+  /** The routes in memory that the read covers; it says nothing about others. */
   scope: Route[]
-  /** Those of them that are read from their head. */
+  /** The subset that is read from its head. */
   fromHead: Route[]
   /** By route name, in microseconds of the epoch. */
   cursors: Record<string, number>
@@ -51,7 +51,7 @@ export function planRead(
   for (const route of routes) {
     if (sweepAfter !== null && compareIds(route.businessId, sweepAfter) <= 0) continue
     const lane = route.lanes[kind]
-    // A backlog is read by name as it shrinks; a sweep looks for what is not known yet.
+    // A backlog is read by name as it shrinks; a sweep looks for routes that are not known yet.
     if (lane.hasMore && (sweepAfter !== null || lane.waiting.size > lane.lowWater || isForLater(route))) {
       plan.cursors[route.name] = never
       continue
@@ -71,13 +71,13 @@ function cursorOf(lane: Lane, nowMs: number): number | null {
   return lane.hasMore ? lane.cursorUs : lane.cursorUs - overlapUs
 }
 
-/** Whether a read that was cut at a row came to this route, in its order of business and direction. */
+/** Whether a read that was cut off at a row reached this route, in the order of business and direction. */
 export function isReached(route: Route, cut: RoutePlace): boolean {
   const order = compareIds(route.businessId, cut.businessId)
   return order < 0 || (order === 0 && route.direction <= cut.direction)
 }
 
-/** Compares business ids as numbers: they are whole ones without leading zeros. */
+/** Compares business ids as numbers: they are integers without leading zeros. */
 export function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 }

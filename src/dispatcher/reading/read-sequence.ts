@@ -17,7 +17,7 @@ export class ReadSequence {
     return this.#next
   }
 
-  /** To be called before the statement is sent. */
+  /** Call before the statement is sent. */
   begin(): number {
     const read = this.#next
     this.#next += 1
@@ -25,7 +25,7 @@ export class ReadSequence {
     return read
   }
 
-  /** To be called when the rows of the read have been taken. */
+  /** Call when the rows of the read have been processed. */
   end(read: number): void {
     this.#underWay.delete(read)
   }

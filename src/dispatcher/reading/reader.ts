@@ -20,16 +20,16 @@ import type { ReadSequence } from './read-sequence.ts'
 
 const busySweepMs = 250
 const idleSweepMs = 1_000
-/** The rest after a sweep of very many routes, as a multiple of what it took (bench/NOTES.md, "restForSweep"). */
+/** The rest after a sweep of very many routes, as a multiple of its duration (bench/NOTES.md, "restForSweep"). */
 const restForSweep = 12
 const retryMs = 200
 /** How long a read by name waits when the one before it brought nothing new. */
 const nothingNewMs = 5
-/** What is due sooner than this has a timer of its own; the sweep finds the rest. */
+/** A delivery due sooner than this gets its own timer; the sweep finds the rest. */
 const maxTimerMs = 30_000
-/** A plan made while there are few rows reads all of them, so until then each is planned (bench/NOTES.md, "plannedFrom"). */
+/** A plan made for few rows reads all of them, so reads are planned each time until then (bench/NOTES.md, "plannedFrom"). */
 const plannedFrom = 1_000
-/** An open breaker's row is written a moment after the time of the next probe is known. */
+/** The row of an open breaker is written shortly after the time of the next probe is known. */
 const rowLagMs = 50
 
 /** Columns in PostgreSQL's binary format: payloads as the bytes to be sent, copied from the buffer of the connection. */
@@ -55,7 +55,7 @@ interface ReaderDependencies {
 }
 
 /**
- * Keeps the lanes of one kind filled: with what hints name, with more of what has a backlog, and by sweeping all routes.
+ * Keeps the lanes of one kind filled: reads routes named by hints, reads more of those with a backlog, and sweeps all routes.
  */
 export class Reader {
   readonly #dependencies: ReaderDependencies
@@ -67,11 +67,11 @@ export class Reader {
   readonly #hinted = new Set<string>()
   #sweepAfter = '0'
   #sweepDueMs = 0
-  /** The last read was a sweep, or a part of one: what is wanted by name has the next turn. */
+  /** The last read was a sweep, or a part of one: routes wanted by name have the next turn. */
   #sweptLast = false
-  /** The route at which the last read by name was cut: large payloads of one must not hide those behind it. */
+  /** The route at which the last read by name was cut off: its large payloads must not hide the routes after it. */
   #cutAt: RoutePlace | null = null
-  /** How many had been sent when `#wanted` last looked for lanes to fill. */
+  /** The number of deliveries sent when `#wanted` last looked for lanes to fill. */
   #sentBefore = 0
   #readSoFar = 0
 
@@ -88,7 +88,7 @@ export class Reader {
     return this.#loop.stop()
   }
 
-  /** Names of routes, `10:inbound`; none: anything may have come. */
+  /** @param names of routes, such as `10:inbound`; none: any route may have new deliveries. */
   hint(names: readonly string[]): void {
     if (names.length === 0) this.sweepNow()
     for (const name of names) {
@@ -99,17 +99,17 @@ export class Reader {
     }
   }
 
-  /** Something of this business will be due: short waits are exact, longer ones are found by the sweep. */
+  /** A delivery of this business will be due: short waits are exact, longer ones are found by the sweep. */
   dueLater(businessId: string, waitMs: number): void {
     if (waitMs <= maxTimerMs) setTimeout(() => this.#hintBusiness(businessId), waitMs).unref()
   }
 
-  /** The route may be sent to (0), or its next probe is due in this time. */
+  /** The route may be sent to after this time; 0: now. */
   openAgain(businessId: string, inMs: number): void {
     this.dueLater(businessId, inMs === 0 ? 0 : inMs + rowLagMs + probeHeadStartMs[this.#dependencies.kind])
   }
 
-  /** Some lane has little left in memory, and it may be time to read more. */
+  /** A lane has little left in memory, and it may be time to read more. */
   wakeIfHungry(): void {
     const { queues, kind } = this.#dependencies
     if (queues.hungry(kind).size === 0) return
@@ -141,7 +141,7 @@ export class Reader {
     if (businesses?.size === 0) return Math.max(1, this.#sweepDueMs - performance.now())
     try {
       const taken = await this.#read(businesses)
-      // Everything that it brought is in memory already: only an answer or a settle makes room for more.
+      // All rows that it returned are already in memory: only an answer or a settle makes room for more.
       return taken === 0 && businesses !== null && this.#hinted.size === 0 ? nothingNewMs : 0
     } catch (err) {
       log.warn({ event: 'read.failed', err }, 'due deliveries could not be read')
@@ -150,7 +150,7 @@ export class Reader {
     }
   }
 
-  /** @returns `null`: a sweep. Between its parts what is wanted by name has its turn. */
+  /** @returns `null`: a sweep. Routes wanted by name have their turn between its parts. */
   #whatToRead(): Set<string> | null {
     const sweepIsDue = performance.now() >= this.#sweepDueMs
     const wanted = sweepIsDue && !this.#sweptLast ? null : this.#takeWanted()
@@ -159,8 +159,8 @@ export class Reader {
   }
 
   /**
-   * The businesses that were hinted at, and those whose lanes have more to read and little left in memory. A hint for
-   * a lane that has enough waits until it has not: reads of more routes at once cost less (bench/NOTES.md, "hints").
+   * The businesses named by hints, and those whose lanes have more to read and little left in memory. A hint for
+   * a lane that has enough waits until it runs low: reads of more routes at once cost less (bench/NOTES.md, "hints").
    */
   #takeWanted(): Set<string> {
     const { queues, kind } = this.#dependencies
@@ -172,14 +172,14 @@ export class Reader {
     this.#hinted.clear()
     this.#sentBefore = queues.sent(kind)
     if (!isTimeForMore(queues, kind, this.#budget)) return businesses
-    // As many as a read can serve; the next one finds the others instead of being cut off before them.
+    // As many as one read can serve; the next read finds the others instead of being cut off before them.
     const places = Math.max(1, Math.floor(this.#budget.rows / allowanceOf(queues, kind, this.#budget)))
     const hungry = this.#takeHungry(places)
     for (const businessId of hungry) businesses.add(businessId)
     return businesses
   }
 
-  /** Businesses with a hungry lane that there is memory for, from the place on where the last read was cut. */
+  /** Businesses with a hungry lane that fits into memory, starting where the last read was cut off. */
   #takeHungry(places: number): Set<string> {
     const { queues, kind } = this.#dependencies
     const businesses = new Set<string>()
@@ -198,7 +198,7 @@ export class Reader {
     return (this.#cutAt !== null && isReached(route, this.#cutAt)) || !isRoomForMore(route, kind, window)
   }
 
-  /** @returns the hints that a sweep from here on answers. */
+  /** @returns the hints that a sweep beginning here answers. */
   #takeHints(sweepAfter: string): string[] {
     const names = [...this.#hinted].filter((name) => compareIds(businessOf(name), sweepAfter) > 0)
     for (const name of names) this.#hinted.delete(name)
@@ -216,7 +216,7 @@ export class Reader {
     const allowance = allowanceOf(queues, kind, this.#budget)
     const hints = businesses === null ? this.#takeHints(sweepAfter) : []
     if (businesses === null) {
-      // A sweep that is asked for from now on follows this one.
+      // A sweep requested from now on follows this one.
       this.#sweepDueMs = Number.POSITIVE_INFINITY
       queues.prune(nowMs - headAgainMs, (slot) => slots.isOwned(slot))
     }
@@ -251,7 +251,7 @@ export class Reader {
     }
   }
 
-  /** A read that was cut did not come to these; nothing else names those of them that are not in memory. */
+  /** A read that was cut off did not reach these; nothing else names the ones that are not in memory. */
   #hintAgain(businesses: Iterable<string>, cutAt: string): void {
     for (const businessId of businesses) if (compareIds(businessId, cutAt) > 0) this.#hintBusiness(businessId)
   }
@@ -267,7 +267,7 @@ export class Reader {
     return routes
   }
 
-  /** A sweep that was cut continues after the business where it was cut; otherwise the next one starts over, later. */
+  /** A sweep that was cut off continues after that business; otherwise the next one starts over, later. */
   #planSweep(cut: DueRow | undefined, tookMs: number): void {
     const startedInTheMiddle = this.#sweepAfter !== '0'
     this.#sweepAfter = cut?.businessId ?? '0'

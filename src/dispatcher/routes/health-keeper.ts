@@ -19,20 +19,20 @@ interface HealthDependencies {
   queues: RouteQueues
   log: Logger
   metrics: Pick<Metrics, 'breakerOpenings' | 'breakerProbes'>
-  /** Nothing of the route may be sent for now: what waits in memory is forgotten. */
+  /** Nothing may be sent on the route for now: deliveries that wait in memory are dropped. */
   onBlocked: (route: Route) => void
   /** The route may be sent to in this many milliseconds. */
   onOpenAgain: (route: Route, inMs: number) => void
 }
 
-/** Turns results into the health of routes, stores what must outlive this dispatcher, and says so in log and metrics. */
+/** Derives the health of routes from results, stores what must outlive this dispatcher, and reports it in log and metrics. */
 export class HealthKeeper {
   readonly #dependencies: HealthDependencies
   readonly #parkedWatch = new Loop(() => this.#lookForParked())
 
   constructor(dependencies: HealthDependencies) {
     this.#dependencies = dependencies
-    // A counter that starts at 0 shows its first increment as a rise.
+    // Starting at 0 makes the first increment visible as a rise.
     for (const direction of directions) {
       dependencies.metrics.breakerOpenings.inc({ direction }, 0)
       for (const result of ['ok', 'failed']) dependencies.metrics.breakerProbes.inc({ direction, result }, 0)
@@ -44,7 +44,7 @@ export class HealthKeeper {
     await this.#parkedWatch.stop()
   }
 
-  /** Takes over what a read found in the route's row. */
+  /** Adopts what a read found in the route's row. */
   adopt(route: Route, row: StoredHealth, nowMs: number): void {
     if (row.healthVersion <= route.health.version) return
     route.health.adopt(row, nowMs)

@@ -9,8 +9,8 @@ const retryMs = 500
 const idleMs = 60_000
 
 /**
- * Stores changes of routes' health, the newest of each route, until the database takes them. They are few: a breaker that
- * opens, a probe, a hold, a parking.
+ * Stores changes of routes' health, only the newest for each route, and repeats until the database accepts them. They are
+ * few: an opened breaker, a probe, a hold, a parking.
  */
 export class HealthStore {
   readonly #pool: pg.Pool
@@ -63,14 +63,14 @@ export class HealthStore {
       probes,
       waitMs,
     ])
-    // No row: somebody else changed it, or it is no longer ours to change. The next read adopts what it says.
+    // No row: another writer changed it, or the slot is no longer ours. The next read adopts the stored state.
     route.health.stored(rows[0]?.health_version ?? null)
   }
 }
 
 /**
  * Writes one row of one tenant, while it has the version that is known here (`$3`) and its slot belongs to `$4`: a former
- * owner's last answers undo neither an operator's parking nor what a later owner knows.
+ * owner's last results must not undo an operator's parking or a later owner's state.
  */
 export const writeHealth = `
   update callbox.routes r

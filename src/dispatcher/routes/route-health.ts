@@ -1,4 +1,4 @@
-/** Failures in a row that open the breaker, and from how many deliveries at least: one bad delivery opens nothing. */
+/** The breaker opens after this many failures in a row, of at least this many deliveries: a single bad one never opens it. */
 const failuresToOpen = 5
 const deliveriesToOpen = 3
 const firstProbeMs = 1_000
@@ -19,11 +19,11 @@ export type Verdict =
   | { of: 'endpoint'; ok: true }
   /**
    * @param reason the failure in a few words, for the operator.
-   * @param isGone the endpoint wants nothing more.
-   * @param holdMs how long its `Retry-After` asks to be left alone; 0: it does not.
+   * @param isGone the endpoint wants no more events.
+   * @param holdMs the pause that its `Retry-After` asks for; 0: none.
    */
   | { of: 'endpoint'; ok: false; reason: string; isGone: boolean; holdMs: number }
-  /** The receiver refuses this payload, which says nothing about the route. */
+  /** The receiver rejects this payload, which says nothing about the route. */
   | { of: 'payload' }
 
 export type HealthState = 'active' | 'failing' | 'parked'
@@ -31,7 +31,7 @@ export type HealthState = 'active' | 'failing' | 'parked'
 /** A change that must be stored, because it has to outlive this dispatcher. */
 export interface HealthChange {
   state: HealthState
-  /** Whether `state` is another one than before. */
+  /** Whether `state` differs from the one before. */
   isNew: boolean
   reason: string | null
   probes: number
@@ -96,7 +96,7 @@ export class RouteHealth {
     return this.#state === 'failing' ? 1 : Math.min(limit, this.#ramp)
   }
 
-  /** Takes over what the row says, if somebody else changed it: a former owner, an operator, a new URL. */
+  /** Adopts the row's state if another writer changed it: a former owner, an operator, a new URL. */
   adopt(row: StoredHealth, nowMs: number): void {
     if (row.healthVersion <= this.#version) return
     const isKnown = this.#version >= 0
@@ -106,12 +106,12 @@ export class RouteHealth {
     this.#probes = row.probes
     this.#failures = row.state === 'failing' ? failuresToOpen : 0
     this.#failingSinceMs = row.failingForMs === null ? null : nowMs - row.failingForMs
-    // A read brings a failing or held route only when its time has come.
+    // A read returns a failing or held route only when its time has come.
     this.#sendFromMs = nowMs
     if (row.state === 'failing' || isKnown || row.healthVersion > 0) this.#ramp = 1
   }
 
-  /** The row says that the route is parked. @returns false: that was known. */
+  /** The row says that the route is parked. @returns false: it was already known. */
   adoptParked(version: number): boolean {
     if (version <= this.#version) return false
     this.#version = version
@@ -119,17 +119,17 @@ export class RouteHealth {
     return true
   }
 
-  /** The row has been written. @param version `null`: somebody else changed it, so the next read is adopted. */
+  /** The row has been written. @param version `null`: another writer changed it, so the next read is adopted. */
   stored(version: number | null): void {
     this.#version = version ?? -1
   }
 
   /**
-   * What an answer makes of the route.
+   * Applies a result to the route.
    *
    * @param deliveryId whose attempt it was.
-   * @param isProbe sent while the breaker was open; what was in flight when it opened says nothing new.
-   * @returns `null`: nothing that has to be stored.
+   * @param isProbe sent while the breaker was open; attempts in flight when it opened are ignored.
+   * @returns `null`: nothing to store.
    */
   judge(verdict: Verdict, deliveryId: string, isProbe: boolean, nowMs: number): HealthChange | null {
     if (this.#state === 'parked') return null
@@ -141,7 +141,7 @@ export class RouteHealth {
     return change ?? (isHeld ? this.#change(this.#state, null, nowMs) : null)
   }
 
-  /** @param reason for the operator. @returns `null`: it is parked already. */
+  /** @param reason for the operator. @returns `null`: it is already parked. */
   park(reason: string, nowMs: number): HealthChange | null {
     return this.#state === 'parked' ? null : this.#change('parked', reason, nowMs)
   }
@@ -171,14 +171,14 @@ export class RouteHealth {
     return this.#change('failing', reason, nowMs)
   }
 
-  /** The probe's payload was refused: another delivery is tried after the same wait. */
+  /** The probe's payload was rejected: another delivery is tried after the same wait. */
   #probeAgain(nowMs: number): HealthChange | null {
     if (this.#state !== 'failing') return null
     this.#sendFromMs = Math.max(this.#sendFromMs, nowMs + this.#probeWaitMs())
     return this.#change('failing', null, nowMs)
   }
 
-  /** Leaves the endpoint alone, and lets it ramp up after that. @returns false: it is left alone for longer already. */
+  /** Pauses the route, and lets it ramp up afterwards. @returns false: it is already paused for longer. */
   #hold(waitMs: number, nowMs: number): boolean {
     if (waitMs === 0 || nowMs + waitMs <= this.#sendFromMs) return false
     this.#sendFromMs = nowMs + waitMs
@@ -203,7 +203,7 @@ export class RouteHealth {
     return { state, isNew, reason, probes: this.#probes, waitMs: this.waitMs(nowMs), failingForMs }
   }
 
-  /** The one place where the state changes. @returns whether it is another one. */
+  /** The only place where the state changes. @returns whether it differs from before. */
   #become(state: HealthState): boolean {
     if (state === this.#state) return false
     this.#state = state

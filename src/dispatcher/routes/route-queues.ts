@@ -4,7 +4,7 @@ import type { Delivery } from '../delivery.ts'
 import { RateLimit } from './rate-limit.ts'
 import { type Lane, type LaneKind, laneKinds, Route, unread } from './route.ts'
 
-/** POSTs of one route in flight at once, unless the business has a `max_concurrency` of its own. */
+/** The default of a business's `max_concurrency`: POSTs of one route in flight at the same time. */
 const defaultRouteConcurrency = 16
 /** A rate may be so low that its next token is further away than a timer can count (2^31 ms): then it is checked again. */
 const maxTimerMs = 60_000
@@ -12,7 +12,7 @@ const maxTimerMs = 60_000
 const retryTurn = 4
 
 interface QueueDependencies {
-  /** The limits of a business; `null`: none of its own. */
+  /** The limits of a business; `null`: the defaults. */
   limitsOf: (businessId: string) => { maxConcurrency: number | null; ratePerSecond: number | null } | null
   /** POSTs on probation that may be in flight, see {@link RouteQueues}. */
   maxOnProbation: number
@@ -21,11 +21,11 @@ interface QueueDependencies {
 }
 
 /**
- * What waits in memory, by route and lane.
+ * The deliveries that wait in memory, by route and lane.
  *
  * Routes take turns, so that no backlog holds up another route. Each route that answers has one place of its own in the
- * window, for one first attempt; its other POSTs are on probation, and so are those of a failing route. The places that
- * are on probation are limited, so that a few slow receivers cannot hold up routes that have nothing in flight.
+ * window, for one first attempt; its other POSTs are on probation, and so are those of a failing route. Places
+ * on probation are limited, so that a few slow receivers cannot hold up routes that have nothing in flight.
  *
  * A route is in at most one of `#own` and `#probation` per lane, and in `#hungry` when it should be read again. All three
  * are derived from the route by `#index`, the only method that writes them; every change of a route ends with it.
@@ -73,7 +73,7 @@ export class RouteQueues {
     return { withMore, others: this.readyCount(kind) - withMore }
   }
 
-  /** How many were sent so far. */
+  /** The number of deliveries sent so far. */
   sent(kind: LaneKind): number {
     return this.#sent[kind]
   }
@@ -110,7 +110,7 @@ export class RouteQueues {
    */
   next(nowMs: number): Delivery | null {
     const { first, retry } = this.#sent
-    // Only what is sent counts: turns that end without a POST would keep step with a rate and starve one lane.
+    // Count only sent deliveries: turns without a POST could stay in step with a rate limit and starve one lane.
     const isRetryTurn = (first + retry) % retryTurn === retryTurn - 1
     const order: readonly LaneKind[] = isRetryTurn ? ['retry', 'first'] : laneKinds
     for (const kind of order) {
@@ -271,7 +271,7 @@ export class RouteQueues {
     )
   }
 
-  /** Its next turn comes after those of the others. */
+  /** Moves the route behind all others. */
   #leave(route: Route): void {
     for (const kind of laneKinds) {
       this.#own[kind].delete(route)
@@ -279,7 +279,7 @@ export class RouteQueues {
     }
   }
 
-  /** Derives what is known of a route by its state; a route that stays in a set keeps its place there. */
+  /** Derives the sets from the route's state; a route that stays in a set keeps its place there. */
   #index(route: Route): void {
     const usesOwnPlace = !route.health.isFailing && route.inFlight > route.retriesInFlight
     const onProbation = route.inFlight - (usesOwnPlace ? 1 : 0)

@@ -11,7 +11,7 @@ export const directions = ['inbound', 'outbound'] as const
 export const laneKinds = ['first', 'retry'] as const
 export type LaneKind = (typeof laneKinds)[number]
 
-/** What of one route and kind was read, and where the next read begins. `RouteQueues` is its only writer. */
+/** What was read of one route and kind, and where the next read begins. `RouteQueues` is its only writer. */
 export interface Lane {
   /** Read and not yet sent, in the order of their due times. */
   readonly waiting: Set<Delivery>
@@ -62,7 +62,7 @@ export class Route {
     return this.lanes.first.waiting.size + this.lanes.retry.waiting.size
   }
 
-  /** Nothing is in memory, and nothing is known to be left unread. */
+  /** Nothing is in memory, and no unread deliveries are known. */
   get isQuiet(): boolean {
     const { first, retry } = this.lanes
     return this.inFlight === 0 && this.waiting === 0 && !first.hasMore && !retry.hasMore

@@ -14,7 +14,7 @@ import { watchConnection } from './kept-connections.ts'
 import { NameResolver } from './resolve-name.ts'
 import { withServerName } from './server-name.ts'
 
-/** An endpoint whose address deliveries may not go to. */
+/** The endpoint's address is not allowed. */
 export class BlockedAddressError extends Error {
   override name = 'BlockedAddressError'
 }
@@ -24,7 +24,7 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
 const notPublic =
   'is not a public address; WEBHOOK_ALLOWED_NETWORKS names the private networks that endpoints may be in'
 
-/** All of IPv6 that is given out for use (IANA, IPv6 Address Space); the library calls the unassigned unicast too. */
+/** The allocated part of IPv6 (IANA, IPv6 Address Space); the library also calls unassigned addresses unicast. */
 const [globalUnicast, globalUnicastBits] = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /** Azure's WireServer, the one metadata service at a public address: a machine's own host answers there. */
@@ -42,8 +42,8 @@ interface AddressRules {
  * knows the ranges; everything that it does not call unicast is refused, such as loopback, private, link-local (cloud
  * metadata), CGNAT, multicast and reserved addresses.
  *
- * An IPv6 address that leads to an IPv4 address is judged by that one, whichever IPv6 networks are allowed: alone when a
- * NAT64 translator makes IPv4 of it, and as well as itself when it may be a tunnel's (6to4, Teredo, ISATAP).
+ * An IPv6 address that leads to an IPv4 address is judged by the IPv4 address, whichever IPv6 networks are allowed. For a
+ * NAT64 address only the IPv4 address counts; for a tunnel's (6to4, Teredo, ISATAP) both must be allowed.
  */
 export class AddressGuard {
   readonly #allowed: [Address, number][]
@@ -97,7 +97,7 @@ export class AddressGuard {
       allowH2: false,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: Math.min(addressTimeoutMs, Math.ceil(timeoutMs / 2)),
-      // Said, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+      // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED cannot turn it off.
       rejectUnauthorized: true,
     })
     return (options, callback) => {

@@ -22,17 +22,17 @@ interface AttemptDependencies {
   settle: (settlement: Settlement) => void
 }
 
-/** Deliveries whose kept connection was closed are remembered until their next attempt, which may never come. */
+/** How many deliveries whose kept connection was closed are remembered: their next attempt may never come. */
 const maxRemembered = 10_000
 
 /**
- * One attempt of a delivery, from its turn to its settlement. This is what a delivery goes through:
+ * One attempt of a delivery, from its turn to its settlement. The path of a delivery:
  *
  * 1. `reading/reader.ts` reads its due row with the payload, and `reading/intake.ts` puts it into its route's queue.
  * 2. `routes/route-queues.ts` gives it a turn, when window, route limit, rate and health allow.
  * 3. `begin`, here: look up the endpoint, choose the URL, sign, POST; or end unsent.
- * 4. `#answered`, here: judge the answer. Whose fault is it, what does it mean for the route, when is the next attempt?
- * 5. `settling/settler.ts` records the attempt and deletes, updates or buries the due row, in batches.
+ * 4. `#answered`, here: judge the answer. Who is at fault, what does it mean for the route, when is the next attempt?
+ * 5. `settling/settler.ts` records the attempt and deletes the due row, updates it or moves it to dead letters, in batches.
  */
 export class Attempts {
   readonly #dependencies: AttemptDependencies
@@ -76,7 +76,7 @@ export class Attempts {
     const { clock } = this.#dependencies
     const id = randomUUID()
     const startedMs = clock.now()
-    // A breaker that opens while this is under way does not make it a probe.
+    // A breaker that opens during the attempt does not make it a probe.
     const isProbe = delivery.route.health.state === 'failing'
     const needsNewConnection = this.#needNewConnection.delete(delivery.id)
     const request = requestFor(delivery, payload, endpoint, url, startedMs)
@@ -85,7 +85,7 @@ export class Attempts {
     this.#answered(delivery, { id, startedMs, url, result }, isProbe, isFree)
   }
 
-  /** @param isFree the receiver closed a kept connection as the POST came: it is repeated at once on a new one. */
+  /** @param isFree the receiver closed a kept connection as the POST arrived: repeat it immediately on a new one. */
   #answered(
     delivery: Delivery,
     attempt: { id: string; startedMs: number; url: string; result: PostResult },

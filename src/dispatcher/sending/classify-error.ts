@@ -5,7 +5,7 @@ import { BlockedAddressError } from './address-guard.ts'
 /** How an attempt ended that brought no answer, or only part of one. */
 export type TransportFailure = 'timeout' | 'dns' | 'connect' | 'tls' | 'reset' | 'blocked'
 
-/** Node has getaddrinfo's own codes, and one that stands for two of them. */
+/** Node passes on getaddrinfo's codes, and merges two of them into one. */
 const dnsCode = /^(ENOTFOUND$|EAI_)/
 const connectCodes = new Set([
   'ECONNREFUSED',
@@ -62,7 +62,7 @@ const hostAndPort = (address: string, port: number | undefined): string =>
 
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // undici's own words name the limit of the whole attempt, though each address has a limit of its own.
+  // undici's message names the limit of the whole attempt, although each address has its own limit.
   if (error instanceof errors.ConnectTimeoutError) return `no connection${reasonsIn(error.cause)}`
   if (error instanceof AggregateError) return error.errors.map(wordsOf).join('; ')
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }

@@ -1,4 +1,4 @@
-/** What ends when its time is over. */
+/** An exchange with a deadline. */
 export interface Overdue {
   /** When it began, in monotonic milliseconds. */
   readonly begunMs: number
@@ -6,8 +6,8 @@ export interface Overdue {
 }
 
 /**
- * Deadlines of one length, by one timer: what began first is due first, so a set in the order of their beginnings is all
- * that is needed, where thousands of exchanges under way would each start and clear a timer of their own.
+ * Deadlines of equal length on a single timer: the one that began first is due first, so a set in insertion order is
+ * enough. Otherwise each of thousands of exchanges would start and clear its own timer.
  */
 export class Deadlines {
   readonly #lengthMs: number
@@ -29,7 +29,7 @@ export class Deadlines {
   }
 
   #startTimer(ms: number): NodeJS.Timeout {
-    // After a turn of the event loop: a process that was stopped reads what has arrived before it judges.
+    // After a turn of the event loop: a process that was suspended reads what has arrived before it judges.
     return setTimeout(() => setImmediate(() => this.#judge()), ms)
   }
 

@@ -9,7 +9,7 @@ import { SigningKeys, signingKey } from './signature.ts'
 export interface Endpoint {
   revision: number
   urls: WebhookUrls
-  /** The business's own: names and values alternately. */
+  /** The business's custom headers: names and values alternately. */
   headers: string[]
   /** Whether `User-Agent` is among them, which then replaces ours. */
   hasUserAgent: boolean

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { errors } from 'undici'
 
-/** When the connection of an error had last brought something, in monotonic milliseconds. */
+/** When the connection of an error last received data, in monotonic milliseconds. */
 const lastReadMs = new WeakMap<Error, number>()
 
-/** To be called when a connection stands, before it is used: from then on its errors say when it last brought something. */
+/** Call once connected, before the first use: from then on errors of the socket carry when it last received data. */
 export function watchConnection(socket: Socket): void {
   let readMs: number | null = null
   socket.on('readable', () => {
@@ -23,7 +23,7 @@ export function watchConnection(socket: Socket): void {
  * @param startedMs when the POST was given its connection, in monotonic milliseconds.
  */
 export function isKeptConnectionClosed(error: unknown, startedMs: number): boolean {
-  // A close in good order is no error of the socket; undici makes one of it, with one code for everything.
+  // An orderly close is not a socket error; undici turns it into one, with one code for everything.
   if (error instanceof errors.SocketError) {
     return /^(other side )?closed$/.test(error.message) && (error.socket?.bytesRead ?? 0) > 0
   }

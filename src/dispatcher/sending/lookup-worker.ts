@@ -4,7 +4,7 @@ import type { Lookup, LookupAnswer, LookupQuestion } from './system-lookup.ts'
 
 interface Listener {
   answered(lookup: Lookup, answer: LookupAnswer): void
-  /** The process has ended; `lost` are the lookups that it did not answer. */
+  /** The process has exited; `lost` are the lookups that it did not answer. */
   ended(lost: Lookup[]): void
 }
 
@@ -37,7 +37,7 @@ export class LookupWorker {
     this.#child.channel?.unref()
   }
 
-  /** It gets no more lookups, and ends when every one of its own is answered or overdue. */
+  /** Gives it no more lookups; it exits when all of its lookups are answered or overdue. */
   get retired(): boolean {
     return this.#retired
   }

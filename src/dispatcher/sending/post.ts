@@ -110,7 +110,7 @@ export class Poster {
     return target
   }
 
-  /** What was not reached in time, of an exchange that has no connection yet. */
+  /** The stage that timed out, for an exchange without a connection. */
   #reasonWithoutConnection(url: string): string {
     if (this.#exchanges.proxied) return 'no connection through the proxy'
     return this.#guard.isResolving(this.#target(url).hostname) ? 'the name was not resolved' : 'no connection'
@@ -137,7 +137,7 @@ class Exchange implements Dispatcher.DispatchHandler, Overdue {
   readonly #url: string
   readonly #resolve: (result: PostResult) => void
   #controller: Dispatcher.DispatchController | null = null
-  /** When it was given its connection. */
+  /** When it got its connection. */
   #startedMs = Number.NEGATIVE_INFINITY
   #over = false
   #statusCode: number | null = null

@@ -23,7 +23,7 @@ export function createProxyAgent(proxyUrl: string, options: Agent.Options, conne
   })
 }
 
-/** Not in undici's type, though its agent looks at it. */
+/** Missing from undici's type, although its agent reads it. */
 const onlyHttp1 = { allowH2: false }
 
 /** Refuses a certificate that is not trusted even if `NODE_TLS_REJECT_UNAUTHORIZED` accepts it. */

@@ -1,10 +1,10 @@
 import type { LookupAddress } from 'node:dns'
 import { SystemLookup } from './system-lookup.ts'
 
-/** What answers a name with all its addresses. */
+/** Resolves a name to all its addresses. */
 export interface NameLookup {
   lookup(name: string): Promise<LookupAddress[]>
-  /** Called before the first lookup, to do slow work ahead. */
+  /** Call before the first lookup, to do slow work ahead. */
   prepare?(): void
   close(): void
 }

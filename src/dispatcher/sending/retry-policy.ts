@@ -10,7 +10,7 @@ export type Outcome =
 /** Additive: spreads deliveries that failed together, and never makes one come early. */
 const jitterShare = 0.1
 
-/** Uses up nothing of the schedule: the delivery goes to the end of its route's queue. */
+/** Uses up none of the schedule: the delivery goes to the end of its route's queue. */
 export function atOnce(delivery: Delivery): Outcome {
   return { status: 'pending', reason: null, waitMs: 0, step: delivery.step }
 }

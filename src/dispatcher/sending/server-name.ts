@@ -1,8 +1,8 @@
 import type { buildConnector } from 'undici'
 
 /**
- * The same, with a server name that has no trailing dot: TLS sends and checks it without one (RFC 6066, section 3), though
- * the URL, and so the Host header, may have it.
+ * The same connector with the trailing dot removed from the server name: TLS uses names without one (RFC 6066,
+ * section 3), although the URL and the Host header may have it.
  */
 export function withServerName(options: buildConnector.Options): buildConnector.Options {
   // undici names a server only if the request has a Host header of its own.

@@ -16,7 +16,7 @@ export interface LookupAnswer {
 export interface Lookup {
   readonly name: string
   readonly begunMs: number
-  /** Its process ended, so it was started again; that happens once. */
+  /** Its process exited, so the lookup was started again; this happens once. */
   repeated: boolean
   /** Answered or given up. */
   over: boolean
@@ -25,20 +25,20 @@ export interface Lookup {
 
 const maxProcesses = 4
 /**
- * How long a caller waits, in milliseconds, unless the constructor is given another time. glibc's resolver tries two dead servers for 20 s before it reports an error,
- * and finds a name by the second one after 5 s.
+ * How long a caller waits by default, in milliseconds. glibc's resolver tries two dead servers for 20 s before it reports
+ * an error; if only the first is dead, it resolves a name after 5 s.
  */
 const usualDeadlineMs = 30_000
-/** A name whose last lookup took longer is slow, and waits behind the others when places are scarce. */
+/** A name whose last lookup took longer is slow, and waits behind other names when places are scarce. */
 const slowMs = 1_000
 const maxSlowNames = 10_000
 const maxSlowPlaces = (maxProcesses * LookupWorker.places * 3) / 4
 
 /**
  * Looks names up by getaddrinfo, so that `/etc/hosts`, `search`, `ndots` and everything else in nsswitch.conf apply as
- * they do to any other program. getaddrinfo holds a thread until a server that does not answer is given up, and tenants
- * choose such servers; so it runs in processes of its own, each with a thread pool of its own. The threads of this
- * process, which look up our database and read files, are not used.
+ * they do to any other program. getaddrinfo blocks a thread until it gives up on a silent server, and tenants choose
+ * such servers. So it runs in separate processes, each with its own thread pool, and leaves the threads of this process
+ * to file access and to lookups of our database.
  *
  * Another process starts when every place of the others is taken, up to four. Names that were slow last time may take
  * three quarters of all places, which leaves the rest to the other names.
@@ -165,7 +165,7 @@ export class SystemLookup {
     return worker
   }
 
-  /** A thread that hangs past the deadline is given up with its process, once no other lookup waits in it. */
+  /** A thread that hangs past the deadline is abandoned with its process, once no other lookup waits there. */
   #retireOverdue(): void {
     for (const worker of this.#workers) worker.retireIfOverdue()
   }

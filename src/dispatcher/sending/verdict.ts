@@ -1,13 +1,13 @@
 import type { Verdict } from '../routes/route-health.ts'
 import type { PostResult } from './post.ts'
 
-/** 4xx that say something about the endpoint; every other 4xx is an answer to this payload. */
+/** 4xx that concern the endpoint; every other 4xx concerns the payload. */
 const endpointStatuses = new Set([401, 402, 403, 404, 405, 407, 408, 410, 421, 425, 429])
 /** The statuses whose `Retry-After` speaks for the whole endpoint (RFC 6585, section 4; RFC 9110, section 15.6.4). */
 const holdingStatuses = new Set([429, 503])
 
 /**
- * Whose fault a result is, and so whether it counts for the breaker of the route.
+ * Decides who is at fault for a result, and so whether it counts for the route's breaker.
  *
  * @param maxHoldMs the longest wait of the retry schedule, which bounds a `Retry-After`.
  */
@@ -29,6 +29,6 @@ export function verdictOn(result: PostResult, maxHoldMs: number): Verdict {
 export function describeFailure(result: PostResult): string {
   const status = result.statusCode === null ? '' : `HTTP ${result.statusCode}`
   if (result.result === 'http_error') return status
-  // The answer began well and did not end.
+  // The status was a success, but the response never ended.
   return status === '' ? result.result : `${result.result} after ${status}`
 }

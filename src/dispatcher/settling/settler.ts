@@ -30,14 +30,14 @@ export interface Acknowledgement {
 }
 
 const maxBatch = 500
-/** How long results gather after a settle when they come singly: a commit costs the same for one as for many. */
+/** How long single results are collected after a settle: a commit costs the same for one as for many. */
 const gatherMs = 5
-/** So many results are settled without waiting for more, up to this many settles at a time (bench/NOTES.md, "settles"). */
+/** A batch of this size does not wait for more results; at most `maxUnderWay` settles run at a time (bench/NOTES.md, "settles"). */
 const fullBatch = 128
 const maxUnderWay = 2
 const firstRetryMs = 50
 const maxRetryMs = 1_000
-/** The wait of a delivery whose result cannot be stored in any form. */
+/** How long a delivery is postponed when its result cannot be stored in any form. */
 const unstorableWaitMs = 60_000
 
 /** What it does is described in `migrations/007_callbox_settle.ts`. */
@@ -46,9 +46,9 @@ const settle = 'select what, name from callbox.callbox_settle($1::callbox.webhoo
 const unrecordable = "the receiver's answer could not be stored"
 
 /**
- * Writes results back in batches: the first of a quiet moment at once, those that arrive while it is under way together.
- * A batch whose answer is lost is repeated until one arrives. A batch that the database rejects for its data is bisected
- * until the culprit is alone; it is recorded without the receiver's words, or as a last resort postponed.
+ * Writes results back in batches: the first one immediately, those that arrive during a settle together.
+ * A batch whose acknowledgement is lost is repeated until one arrives. A batch that the database rejects for its data is bisected
+ * until the culprit is alone; the culprit is recorded without the receiver's answer, or as a last resort postponed.
  */
 export class Settler {
   readonly #pool: pg.Pool
@@ -71,7 +71,7 @@ export class Settler {
     else if (this.#underWay === 0) this.#flushIn(0)
   }
 
-  /** Stops repeating what the database does not take. */
+  /** Stops repeating settles that fail. */
   giveUp(): void {
     this.#gaveUp = true
   }
