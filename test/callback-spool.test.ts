@@ -14,6 +14,9 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { createKnex } from '../src/database/knex.ts'
 import { defaultSchema } from '../src/database/schema.ts'
+import { CallbackSpool, type SpooledCallback } from '../src/ingress/callback-spool.ts'
+import { SpoolReplay } from '../src/ingress/spool-replay.ts'
+import { createLogger } from '../src/telemetry/logger.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import { startTcpProxy, type TcpProxy } from './helpers/tcp-proxy.ts'
 import { type IngressStage, newCall, openIngress, statusCallback } from './helpers/twilio.ts'
@@ -151,6 +154,33 @@ test('an entry that a crash or a disk has damaged is set aside, logged and count
   expect(stage.intake.state).toMatchObject({ waiting: 0, damaged: 4 })
   expect(stage.loggedAs('spool.set_aside')).toHaveLength(4)
   expect(stage.logged.join('')).not.toContain('9999999')
+})
+
+test('a process without free file descriptors keeps its entries, and stores them once it has some', async () => {
+  class CrowdedSpool extends CallbackSpool {
+    refusals = 12
+    override async read(name: string): Promise<SpooledCallback | null> {
+      if (this.refusals-- > 0) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+      return super.read(name)
+    }
+  }
+  const home = mkdtempSync(join(tmpdir(), 'callbox-crowded-'))
+  onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+  const spool = new CrowdedSpool(home)
+  await spool.prepare()
+  const calls = [newCall(), newCall()]
+  for (const { callSid } of calls) {
+    const callback = { kind: 'call_status' as const, query: '', body: `CallSid=${callSid}`, receivedAt: new Date() }
+    await spool.append(spool.newName(), callback)
+  }
+  const events = { stored: () => undefined, away: (error: unknown) => expect.unreachable(String(error)) }
+  const replay = new SpoolReplay(spool, database.knex, createLogger('silent', 'test'), events)
+  const refresh = () => spool.refresh()
+  // More often than an entry may fail.
+  for (let round = 0; round < 6; round++) expect(await replay.run(refresh, () => false)).toBe(0)
+  expect(spool).toMatchObject({ waiting: 2, damaged: 0 })
+  expect(await replay.run(refresh, () => false)).toBe(2)
+  expect((await storedSids()).slice(-2)).toEqual(calls.map(({ callSid }) => callSid))
 })
 
 test('an entry that the database refuses while it takes others is set aside', async () => {

@@ -3,7 +3,7 @@ import { isDatabaseAway } from '../database/away.ts'
 import { codeOf } from '../database/errors.ts'
 import { NotInTime, within } from '../lib/within.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { CallbackSpool, SpooledCallback } from './callback-spool.ts'
+import { type CallbackSpool, DamagedEntry, type SpooledCallback } from './callback-spool.ts'
 import { canStore, storeCallback, storeCallbacks } from './callback-store.ts'
 
 /** How long the database may take, in milliseconds. */
@@ -12,6 +12,9 @@ export const storeDeadlineMs = 5_000
 const batchSize = 100
 /** An entry that failed this often while the database could store others is set aside. */
 const maxFailures = 3
+
+/** Errors of Node that say nothing about the file: it is read again, however often that takes. */
+const passingErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EBUSY', 'EINTR', 'ESTALE', 'ETIMEDOUT'])
 
 interface Entry {
   name: string
@@ -31,7 +34,7 @@ export class SpoolReplay {
   readonly #knex: Knex
   readonly #log: Logger
   readonly #events: ReplayEvents
-  /** How often an entry failed. Written by #countFailure, #setAside and #finish. */
+  /** How often an entry failed, in reading or storing. Written by #countFailure, #setAside and #finish. */
   readonly #failures = new Map<string, number>()
   /** Entries that the database has and that could not be removed. Written by #finish and #remove. */
   readonly #storedAlready = new Set<string>()
@@ -98,7 +101,14 @@ export class SpoolReplay {
       await this.#remove(name)
       return null
     }
-    return await this.#spool.read(name).catch((error: unknown) => this.#setAside(name, error))
+    return await this.#spool.read(name).catch((error: unknown) => this.#readFailed(name, error))
+  }
+
+  async #readFailed(name: string, error: unknown): Promise<null> {
+    if (isDamage(error)) return await this.#setAside(name, error)
+    this.#diskFailed(error)
+    if (!passingErrors.has(codeOf(error))) await this.#countFailure(name, error)
+    return null
   }
 
   async #replay(entry: Entry): Promise<'stored' | 'failed' | 'away'> {
@@ -167,5 +177,8 @@ export class SpoolReplay {
 
 /** SQLSTATE classes 22, 23 and 54: the same content is refused every time. */
 export const isUnstorable = (error: unknown): boolean => /^(22|23|54)...$/.test(codeOf(error))
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof DamagedEntry || error instanceof SyntaxError || codeOf(error) === 'EISDIR'
 
 const isAway = (error: unknown): boolean => error instanceof NotInTime || isDatabaseAway(error)
