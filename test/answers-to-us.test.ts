@@ -314,6 +314,8 @@ describe('no speech', () => {
       '시청해주셔서 감사합니다!',
       '请不吝点赞 订阅 转发 打赏支持明镜与点点栏目',
     ],
+    ...['धन्यवाद देखने के लिए', 'ধন্যবাদ দেখার জন্য', 'Aitäh vaatamast!', 'Ačiū, kad žiūrėjote', 'Хвала што пратите'],
+    ...['Շնորհակալություն դիտելու համար', 'გმადლობთ ყურებისთვის', 'Asante kwa kutazama.', '(Musik spielt)'],
     ...['字幕由Amara.org社区提供', 'Tack för att ni tittade.', 'Terima kasih telah menonton!'],
   ])('%s', (text) => {
     expect(isNoSpeech(text, null)).toBe(true)

@@ -79,6 +79,23 @@ export const inventedPhrases: readonly string[] = listOf(`
   Jangan lupa like, share dan subscribe | Jangan lupa subscribe | Salamat sa panonood | ขอบคุณที่รับชม
   ขอบคุณที่รับชมครับ | ขอบคุณสำหรับการรับชม | โปรดติดตามตอนต่อไป | देखने के लिए धन्यवाद
   वीडियो देखने के लिए धन्यवाद | चैनल को सब्सक्राइब करें | चैनल को सब्सक्राइब कीजिए
+  धन्यवाद देखने के लिए | देखने के लिए धन्यवाद | देखने के लिए शुक्रिया | আমার চ্যানেল সাবস্ক্রাইব করুন | ধন্যবাদ দেখার জন্য | দেখার জন্য ধন্যবাদ
+  ভিডিওটি দেখার জন্য ধন্যবাদ | பார்த்ததற்கு நன்றி | నా ఛానల్ ని సబ్స్క్రైబ్ చేయండి | دیکھنے کا شکریہ | ویڈیو دیکھنے کا شکریہ
+  Aitäh vaatamast | Aitäh, et vaatasite | Suur aitäh vaatamast | Ačiū, kad žiūrėjote | Ačiū, kad žiūrite | Ačiū už dėmesį ir žiūrėjimą
+  Paldies par skatīšanos | Paldies, ka skatījāties | Շնորհակալություն դիտելու համար | Շնորհակալություն դիտման համար
+  გმადლობთ ყურებისთვის | გმადლობთ, რომ უყურეთ | Kiitos katselusta | Kiitos, että katsoitte | Kiitos kun katsoitte
+  Хвала што пратите | Хвала што сте гледали | Хвала на гледању | Hvala što pratite | Hvala vam što ste gledali
+  Дякую, що дивитесь | Дякую, що дивилися | Дякуємо, що дивитесь | Дзякуй за прагляд | Рахмет көргендеріңізге
+  Faleminderit që shikuat | Faleminderit për shikimin | Faleminderit që e shikuat | Asante kwa kutazama | Asanteni kwa kutazama
+  Dankie vir die kyk | Dankie dat jy gekyk het | Bedankt voor het bekijken | Mulțumim pentru vizionare | Mulțumesc că ați urmărit
+  Teşekkürler izlediğiniz için | İzlediğiniz için çok teşekkürler | Baxdığınız üçün təşəkkürlər | İzlədiyiniz üçün təşəkkürlər
+  Takk fyrir að horfa | Go raibh maith agat as féachaint | Gràcies per mirar | Eskerrik asko ikusteagatik | Grazas por ver o vídeo
+  Ďakujem za sledovanie | Ďakujeme za sledovanie | Děkuji, že jste sledovali | Dziękujemy za oglądanie | Dziękuję, że oglądacie
+  Благодаря за гледането на видеото | Благодаря ви, че гледахте | Ви благодарам за гледањето | Ευχαριστώ για την παρακολούθηση
+  Ευχαριστώ που είδατε το βίντεο | Salamat sa panonood | Maraming salamat sa panonood | Terima kasih kerana menonton
+  Продолжение в следующей части | Продолжение в следующей серии | Дивіться далі | 視聴ありがとうございました | 見てくれてありがとう
+  見てくださってありがとうございます | 봐주셔서 감사합니다 | 시청 감사합니다 | 感謝您的觀看 | 感谢您的观看 | 感谢大家观看 | 感謝大家觀看
+  شكرا لكم على المشاهدة | شكرا على المتابعة | شكرا لمتابعتكم | از تماشای شما متشکرم | ممنون از تماشای شما | ขอบคุณที่รับชม | ขอบคุณสำหรับการรับชม
   Diolch yn fawr iawn am wylio'r fideo | Diolch am wylio'r fideo
 `)
 
@@ -121,7 +138,7 @@ export const creditBeginnings: readonly string[] = listOf(`
   Ondertiteling door | TV GELDERLAND | Napisy stworzone | Napisy wykonane | Napisy robione | Zdjęcia i napisy
   Tłumaczenie i napisy | Tłumaczenie stworzone | Altyazı M.K. | Çeviri ve altyazı | Undertexter från
   Undertexter av
-  Textning Stina Hedin | Svensktextning | Undertekster av | Teksting av | Danske tekster af | Tekstet av
+  Textning Stina Hedin | Svensktextning | Undertekster av | Teksting av | Danske tekster af | Tekstet av | Tekstet af
   Titulky vytvořil
   Titulky přeložil | Feliratok készítette | Υπότιτλοι AUTHORWAVE
   字幕by | 字幕由 | 字幕提供 | 字幕志愿者 | 字幕制作人 | 中文字幕志愿者 | 小編字幕 | 日本語字幕by
@@ -148,7 +165,7 @@ export const soundNames: readonly string[] = listOf(`
   מוזיקה | מוסיקה | שקט | שתיקה | צחוק | מחיאות כפיים | רעש | צליל חיוג | לא ברור | לא נשמע | צפצוף
   موسيقى | صمت
   музыка | тишина | смех | аплодисменты
-  musik | stille | musique | silencio | música | rires | musica | silenzio | muziek | muzyka | cisza | müzik
+  musik | musik spielt | klaviermusik | spannungsmusik | gelächter | applaus | stille | musique | silencio | música | rires | musica | silenzio | muziek | muzyka | cisza | müzik
   音楽 | 拍手 | 笑 | 音乐 | 音樂 | 掌声
   음악 | 박수 | 웃음
   upbeat | soft | gentle | dramatic | ominous | light | suspenseful | playing | in background | line ringing
