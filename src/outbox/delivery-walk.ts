@@ -62,8 +62,8 @@ function conditions(walk: Walk): string {
     ...(eventType === undefined
       ? []
       : [
-          `exists (select from callbox.webhook_outbox e
-                   where e.business_id = page.business_id and e.id = page.id and e.event_type = :event_type::text)`,
+          `(select e.event_type from callbox.webhook_outbox e
+            where e.business_id = page.business_id and e.id = page.id limit 1) = :event_type::text`,
         ]),
     ...(isOfDeadLetters(walk) ? [] : [`(${statuses.map((status) => statusIs('page', status)).join(' or ')})`]),
   ].join('\n        and ')

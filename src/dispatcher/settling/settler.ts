@@ -102,17 +102,19 @@ export class Settler {
     let waitMs = firstRetryMs
     let repeated = isRepeated
     while (!this.#gaveUp) {
+      let changes: { superseded: Set<string>; freed: string[] }
       try {
-        const { superseded, freed } = await this.#write(batch, repeated)
-        this.#onSettled({ settlements: batch, superseded, freed })
-        return
+        changes = await this.#write(batch, repeated)
       } catch (err) {
         if (isRejectedData(err)) return this.#isolate(batch, err, repeated)
         repeated = true
         this.#log.warn({ event: 'settle.repeated', err, results: batch.length }, 'results wait for the database')
         await new Promise((resolve) => setTimeout(resolve, waitMs))
         waitMs = Math.min(waitMs * 2, maxRetryMs)
+        continue
       }
+      this.#onSettled({ settlements: batch, ...changes })
+      return
     }
     this.#log.error({ event: 'settle.gave_up', results: batch.length }, 'results were not recorded before the stop')
   }
