@@ -160,7 +160,7 @@ describe('wrong settings', () => {
     ["a proxy's 400", transcriptions, page(400), /OPENAI_BASE_URL/],
     ['a bare 415', transcriptions, { status: 415 }, /OPENAI_BASE_URL/],
     ['405', chat, { status: 405 }, /OPENAI_BASE_URL/],
-    ['407', chat, page(407), /a proxy on the way asks for a sign-in/],
+    ['407', chat, page(407), /a proxy requires authentication/],
     ['451', chat, page(451), /not offered from here/],
     ['FastAPI 422', transcriptions, fastApi('body', 'model'), /OPENAI_TRANSCRIBE_MODEL/],
     ['a web page', chat, page(200), /OPENAI_BASE_URL/],
@@ -287,7 +287,9 @@ describe('a transcript that is longer than the model takes', () => {
       textOf(request, 0).startsWith('You write the record') ? badRequest('Please reduce the length.') : null
     const asked = stage.openai.requests.length
     const call = await stage.record({ transcript: long })
-    expect((await reaches(database, call, 'failed')).error).toContain('set OPENAI_SUMMARY_MODEL to one that takes more')
+    expect((await reaches(database, call, 'failed')).error).toContain(
+      'set OPENAI_SUMMARY_MODEL to one that accepts more',
+    )
     // The transcription, the whole and the shortened transcript.
     expect(stage.openai.requests).toHaveLength(asked + 3)
   })
@@ -335,7 +337,7 @@ describe('the audio', () => {
     const call = await stage.record(newWords())
     stage.openai.answers.queue(transcriptions, badRequest('audio duration 1500 seconds is longer than 1400 seconds'))
     expect((await reaches(database, call, 'failed')).error).toContain(
-      'set OPENAI_TRANSCRIBE_MODEL to one that takes more',
+      'set OPENAI_TRANSCRIBE_MODEL to one that accepts more',
     )
   })
 })

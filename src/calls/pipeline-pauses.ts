@@ -36,7 +36,7 @@ const readPauses = `
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as since, null as until
   from callbox.pipeline_pauses
   union all
-  select null, 'the model service limits its rate: it is left alone for as long as it asked',
+  select null, 'the model service limits its rate: no request is sent to it for as long as it asked',
     to_char(min(held_since) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     to_char(max(held_until) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
   from callbox.model_service_holds

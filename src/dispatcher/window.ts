@@ -1,8 +1,8 @@
 import type { Delivery } from './delivery.ts'
 
 /**
- * How much of the memory may be filled before a payload is left out: one part is
- * reserved for routes with nothing in memory, one for small payloads, so that large ones to slow receivers hold up neither.
+ * How much of the memory may be filled before a payload is left out. One part is reserved for routes with nothing in
+ * memory and one for small payloads, so that large payloads to slow receivers hold up neither.
  */
 const large = { others: 0.75, first: 0.875 }
 const small = { others: 0.9375, first: 1 }

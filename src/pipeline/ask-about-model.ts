@@ -7,9 +7,9 @@ const deadlineMs = 15_000
 
 /**
  * - `known`: the service has the model. `shutdownDate` as `YYYY-MM-DD`; `null`: none is announced.
- * - `unknown`: it says that it does not have it.
- * - `untold`: it has no such route, or no answer to it.
- * - `trouble`: it could not be asked now.
+ * - `unknown`: the service says that it does not have the model.
+ * - `untold`: the service does not support this request.
+ * - `trouble`: the request failed, and may succeed later.
  */
 export type WordOnModel =
   | { kind: 'known'; shutdownDate: string | null }

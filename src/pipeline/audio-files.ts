@@ -12,7 +12,7 @@ const leftOverAfterMs = 3_600_000
 /** Recordings on their way to the transcription: a file each, for as long as their call is being worked on. */
 export class AudioFiles {
   readonly #directory: string
-  /** What broken transfers left, by the path of the whole. */
+  /** Interrupted downloads, by the path of the complete file. */
   readonly parts: AudioParts = new Map()
 
   /** @param home `CALLBOX_HOME`; the files are in `audio` below it. */
@@ -48,7 +48,7 @@ export class AudioFiles {
     }
   }
 
-  /** Removes what a `kill -9` or a run on another machine left behind: files of calls that nobody works on. */
+  /** Removes files left behind by a `kill -9` or a run on another machine: those of calls that are not being worked on. */
   async sweep(knex: Knex): Promise<void> {
     const old: string[] = []
     for (const name of await readdir(this.#directory)) {

@@ -7,7 +7,7 @@ import { done, type Outcome, setBack } from './outcome.ts'
 import { NoSink } from './part-sink.ts'
 
 const maxRedirects = 3
-/** Without a byte, in milliseconds: how long a transfer takes as a whole does not matter. */
+/** How long a transfer may receive nothing, in milliseconds. Its total duration is not limited here. */
 const silenceMs = 30_000
 
 const agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: silenceMs, bodyTimeout: silenceMs })
@@ -39,7 +39,7 @@ export interface AudioAnswer {
  * not after a redirect away from it. Other hosts are asked only if `RECORDING_HOSTS` names them, and never over http
  * once a step was https.
  *
- * @param receive takes the answer's head and says where its body goes, at once: or what came with the head would be lost.
+ * @param receive gets the answer's head and must choose synchronously where the body goes, or its first bytes are lost.
  * @returns when the body has come to its end. @throws Error when it did not.
  */
 export async function requestAudio(
@@ -83,7 +83,7 @@ export async function requestAudio(
   return setBack({ kind: 'outage', error: `the recording is redirected more than ${maxRedirects} times` })
 }
 
-/** A setting is wrong or missing: the call waits for that. */
+/** A setting is wrong or missing: the call waits until it is corrected. */
 export const refused = (error: string): Outcome<never> => setBack({ kind: 'refused', step: 'audio', error })
 
 function whyNotAsked(settings: Config['twilio'], url: URL): string {

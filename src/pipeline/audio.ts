@@ -9,9 +9,9 @@ import { NoSink, TooLongError } from './part-sink.ts'
 import { PartialAudio } from './partial-audio.ts'
 import { retryAfterMs } from './quick-retry.ts'
 
-/** One run's time for a recording, in milliseconds; the next run goes on where it ended. */
+/** One run's time for a recording, in milliseconds; the next run continues where it ended. */
 const maxTransferMs = 30 * 60_000
-/** A transfer that broke off after so much is continued at once: progress counts, not the number of tries. */
+/** A transfer that made this much progress before it broke off is continued immediately, whatever the number of tries. */
 const minProgressBytes = 64 * 1024
 
 export const fetchedAudio = z.object({ bytes: z.number() })
@@ -102,7 +102,7 @@ class AudioFetch {
     if (error instanceof TooLongError && part.total === null) return setBack(tooLong(`over ${maxUploadBytes}`))
     if (error instanceof TooLongError) {
       part.restart(null, null)
-      return setBack({ kind: 'outage', error: 'more of the recording came than there is' })
+      return setBack({ kind: 'outage', error: 'the recording is longer than announced' })
     }
     const progress = part.bytes > 0 ? ` after ${part.bytes} bytes` : ''
     return setBack({ kind: 'outage', error: `the recording could not be fetched${progress}: ${errorCode(error)}` })
@@ -110,7 +110,7 @@ class AudioFetch {
 
   #rangeHeaders(): Record<string, string> {
     const { bytes, validator } = this.#part
-    // What is counted is what is stored: a transfer coding is no part of it.
+    // Bytes are counted as stored, after decoding.
     const plain = { 'accept-encoding': 'identity' }
     if (bytes === 0) return plain
     const condition = validator === null ? {} : { 'if-range': validator }
@@ -129,24 +129,24 @@ class AudioFetch {
       const isSame = part.total === null || range?.total === null || range?.total === part.total
       if (range?.start !== part.bytes || !isSame) {
         part.restart(null, null)
-        return setBack({ kind: 'outage', error: 'the recording was continued elsewhere than where it broke off' })
+        return setBack({ kind: 'outage', error: 'the recording was resumed at the wrong position' })
       }
       if (range.total !== null) part.learnTotal(range.total)
     }
     return part.total !== null && part.total > maxUploadBytes ? setBack(tooLong(`${part.total}`)) : null
   }
 
-  /** 416: there is nothing after what is here. It may say how much there is. */
+  /** 416: there is nothing after the bytes that are here. The answer may state the size. */
   #judgeNoMore(headers: Headers): Outcome<null> {
     const part = this.#part
     const total = contentRange(headers)?.total ?? null
     if (total === part.bytes) part.learnTotal(total)
     if (total === part.bytes || (total === null && part.total === null)) return done(null)
     part.restart(null, null)
-    return setBack({ kind: 'outage', error: 'the recording is shorter than what was fetched of it' })
+    return setBack({ kind: 'outage', error: 'the recording is shorter than the part already fetched' })
   }
 
-  /** Without a length of its own, an mp3 whose sound ends well before Twilio's duration was cut short on the way. */
+  /** An mp3 without Content-Length that ends well before Twilio's duration was cut short in transit. */
   async #isDoubtful(): Promise<boolean> {
     const { durationSec } = this.#source
     if (this.#part.total !== null || durationSec === null) return false
@@ -161,7 +161,7 @@ function unsuccessful({ status, headers, host, isTwilio }: AudioAnswer): Outcome
   if (status === 410) return setBack({ kind: 'hopeless', error })
   if (status === 401 || status === 403) {
     if (isTwilio) return refused(`${error}: correct TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN`)
-    return refused(`${error} by ${host}: let this process read there without credentials`)
+    return refused(`${error} by ${host}: allow this process to read it without credentials`)
   }
   const wait = retryAfterMs(headers['retry-after']?.toString())
   return setBack({ kind: 'outage', error, ...(wait === undefined ? {} : { afterMs: wait }) })

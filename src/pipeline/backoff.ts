@@ -22,7 +22,7 @@ type LimitedSetback = Exclude<PassingSetback, { kind: 'outage' }>
 const advice: Record<LimitedSetback['kind'], string> = {
   absent: 'Reprocess the call if Twilio lists the recording',
   unreadable: 'The recording is at fault, not the settings',
-  unusable: 'The model is at fault: choose another, then reprocess the call',
+  unusable: 'The model is at fault: choose another one, then reprocess the call',
 }
 
 /** Why a call fails after its last try. */
@@ -35,7 +35,7 @@ export function backoffMs(setback: PassingSetback, tries: number, timings: Pipel
   return Math.max(doubledMs(tries, timings), asked)
 }
 
-/** The wait of a call that alone was refused for the `tries`th time, in milliseconds; it is never given up. */
+/** How long a call that was refused on its own waits after its `tries`th try, in milliseconds; it is never given up. */
 export const refusedWaitMs = (tries: number, timings: PipelineTimings): number => doubledMs(tries, timings)
 
 function doubledMs(tries: number, timings: PipelineTimings): number {

@@ -7,12 +7,12 @@ import type { StepName } from './outcome.ts'
 
 /** What the pipeline needs to know of a call that it works on, and of its business; unknown is `''` or empty. */
 export interface CallInWork {
-  /** What the run works from: once the call's own is higher, this run's results are out of date. */
+  /** The revision that the run works from: once the call's is higher, this run's results are out of date. */
   revision: number
   /** In the order in which they started. */
   recordings: UsableRecording[]
   language: string
-  /** A language that the transcription service did not take. */
+  /** A language that the transcription service rejected. */
   rejectedLanguage: string
   serviceCategories: string[]
   /** Committed results of this revision. */

@@ -5,17 +5,17 @@ import { hasUsableRecording, markUnusable } from '../calls/recordings.ts'
 import { noteStepError } from './call-steps.ts'
 import type { StepName } from './outcome.ts'
 
-/** A step that no repetition helps, of a run that worked from this revision of the call. */
+/** A step that failed for good, in a run that worked from this revision of the call. */
 export interface LostStep {
   step: StepName
   revision: number
-  /** The recording that it was about; `null`: it was about the call as a whole. */
+  /** The recording concerned; `null`: the call as a whole. */
   recordingSid: string | null
   error: string
 }
 
 /**
- * What became of it: `failed`: the call ends so; `kept`: the call had been completed before, and keeps those results;
+ * The outcome. `failed`: the call ends as failed; `kept`: the call had been completed before, and keeps those results;
  * `go on`: the call has other recordings, or has got one meanwhile; `over`: another run had ended it before.
  */
 export type GivenUp = 'failed' | 'kept' | 'go on' | 'over'

@@ -7,13 +7,13 @@ import { fittingShare } from './shortened-text.ts'
 /**
  * Whose fault a failed request is:
  *
- * - `settings`: ours or the account's, whatever the call. The queue pauses.
- * - `rate limit`: the service wants to be left alone for a while.
+ * - `settings`: ours or the account's, for any call. The queue pauses.
+ * - `rate limit`: the service asks for a pause.
  * - `outage`: the service's or the network's. The call is tried again.
  * - `audio`: the recording's, or its download's. It is downloaded again before the call fails.
  * - `silence`: no fault: there is nothing to transcribe.
  * - `answer`: the model refuses this call's content. It may take it at another try.
- * - `call`: this call's alone; another try would end the same way.
+ * - `call`: only this call's; another try would end the same way.
  */
 export type Fault = 'settings' | 'rate limit' | 'outage' | 'audio' | 'silence' | 'answer' | 'call'
 
@@ -51,7 +51,7 @@ const tooLong =
 const filtered =
   /content[_ ]?(policy|filter|management)|responsible ?ai|moderation|flagged|safety (system|filter|policy)|sensitive content/i
 const unwritten = /json_validate_failed|failed to generate json|failed_generation|model_error|produced invalid content/i
-/** What web servers and proxies write of a body that is over their limit (RFC 9110, 15.5.14, and its former names). */
+/** How web servers and proxies report a body over their limit (RFC 9110, 15.5.14, and its former names). */
 const overHttpLimit = /entity[._ ]too[._ ]large|(payload|content|request body|body) too large/i
 const quota =
   /^(budget_|insufficient_(quota|balance|credit|fund)|billing_|account_|access_terminated|exceeded_current_quota|payment_required)/
@@ -64,7 +64,7 @@ const modelIsMissing =
   /model\b.*(does not exist|not found|not supported|not available|decommissioned|deprecated|no longer)/i
 /** The request was not sent: a header or the address cannot be made from the settings. */
 const unsendable = /^(TypeError|UND_ERR_INVALID_ARG|ERR_INVALID_(CHAR|URL|ARG_TYPE|ARG_VALUE|HTTP_TOKEN))$/
-/** Network errors that a correct setting would not have; all others pass by themselves. */
+/** Network errors that only a corrected setting ends; all others are temporary. */
 const wrongAddress =
   /^(ENOTFOUND|EPROTO|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_WEB_PAGE|ERR_REDIRECTS)/
 
@@ -82,13 +82,12 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: ({ status, code }) => status === null && wrongAddress.test(code),
-    advice:
-      'nothing that can be trusted answers at OPENAI_BASE_URL: correct it (NODE_EXTRA_CA_CERTS names a CA of yours)',
+    advice: 'no trusted server answers at OPENAI_BASE_URL: correct it (to trust your own CA set NODE_EXTRA_CA_CERTS)',
   },
   {
     fault: 'settings',
     when: ({ status, code }) => status === 407 || code === proxyAuthenticationCode,
-    advice: 'a proxy on the way asks for a sign-in: let this process through without one, or correct OPENAI_BASE_URL',
+    advice: 'a proxy requires authentication: let this process through without it, or correct OPENAI_BASE_URL',
   },
   { fault: 'outage', when: ({ status }) => status === null, advice: 'it is tried again' },
 
@@ -96,12 +95,13 @@ const faultTable: readonly Row[] = [
   {
     fault: 'answer',
     when: (failure) => hasStatus(400, 403, 422, 451)(failure) && says(filtered)(failure),
-    advice: "the service's content filter refuses what was said in this call: set $MODEL to another, then reprocess it",
+    advice:
+      "the service's content filter rejects what was said in this call: set $MODEL to another model, then reprocess the call",
   },
   {
     fault: 'answer',
     when: (failure) => hasStatus(400, 422)(failure) && says(unwritten)(failure),
-    advice: 'the model wrote nothing for this call that can be used: set $MODEL to another, then reprocess it',
+    advice: 'the model gave no usable answer for this call: set $MODEL to another model, then reprocess the call',
   },
   {
     fault: 'silence',
@@ -116,7 +116,7 @@ const faultTable: readonly Row[] = [
   {
     fault: 'call',
     when: (failure) => isTooLong(failure),
-    advice: 'this call is longer than the model takes: set $MODEL to one that takes more, then reprocess it',
+    advice: 'this call is longer than the model accepts: set $MODEL to one that accepts more, then reprocess the call',
   },
   {
     fault: 'audio',
@@ -134,7 +134,7 @@ const faultTable: readonly Row[] = [
     advice: 'the recording is refused: listen to it at Twilio, and reprocess the call if it plays',
   },
 
-  // Ours or the account's to set right.
+  // To be corrected in our settings or the account.
   {
     fault: 'settings',
     when: (failure) => hasStatus(402)(failure) || (hasStatus(400, 403, 429)(failure) && isOutOfCredit(failure)),
@@ -143,7 +143,7 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: (failure) => !hasStatus(408, 429)(failure) && !isServerError(failure) && isAboutTheModel(failure),
-    advice: 'it does not offer this model: set $MODEL to one that it does, or correct OPENAI_BASE_URL',
+    advice: 'it does not offer this model: set $MODEL to one that it offers, or correct OPENAI_BASE_URL',
   },
   {
     fault: 'settings',
@@ -164,7 +164,7 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: hasStatus(404, 410),
-    advice: 'it knows no such address or model: correct OPENAI_BASE_URL or $MODEL',
+    advice: 'this address or model does not exist there: correct OPENAI_BASE_URL or $MODEL',
   },
   {
     fault: 'settings',
@@ -174,23 +174,23 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: ({ status }) => status !== null && status >= 300 && status < 400,
-    advice: 'it redirects: set OPENAI_BASE_URL to where it redirects to',
+    advice: 'it redirects: set OPENAI_BASE_URL to the target of the redirect',
   },
   {
     fault: 'settings',
     when: hasStatus(405, 415, 421, 426, 501, 505, 511),
-    advice: 'what answers is not a model service, or a proxy spoils the request: correct OPENAI_BASE_URL or the proxy',
+    advice: 'the server is not a model service, or a proxy alters the request: correct OPENAI_BASE_URL or the proxy',
   },
 
   // The service's trouble.
   {
     fault: 'rate limit',
     when: (failure) => hasStatus(429)(failure) || (isPassing(failure) && failure.retryAfterMs !== undefined),
-    advice: 'the service wants to be left alone for a while',
+    advice: 'the service asks for a pause',
   },
   { fault: 'outage', when: (failure) => isPassing(failure), advice: 'it is tried again' },
 
-  // All the rest: 400, 422 and their like without a word about the call.
+  // The rest: 400, 422 and similar that do not mention the call.
   {
     fault: 'settings',
     when: ({ isStructured, status }) => !isStructured && status !== null,
@@ -199,7 +199,7 @@ const faultTable: readonly Row[] = [
   {
     fault: 'settings',
     when: () => true,
-    advice: 'it refuses the request, whatever the call: check OPENAI_BASE_URL, $MODEL and OPENAI_API_KEY',
+    advice: 'it rejects every request like this: check OPENAI_BASE_URL, $MODEL and OPENAI_API_KEY',
   },
 ]
 
@@ -222,9 +222,9 @@ export function serviceName(step: RefusableStep): string {
 
 export interface Judgement {
   fault: Fault
-  /** One line that says what happened and what to do about it. Nothing that was said in a call is in it. */
+  /** One line that says what happened and what to do about it. It quotes nothing that was said in a call. */
   error: string
-  /** The service only says that it refuses the request. */
+  /** The service gives no reason for its refusal. */
   isUnexplained: boolean
   /** Of a text that is longer than the model takes, the share that fits, from 0 to 1; `null`: that is not the fault. */
   fittingShare: number | null
@@ -243,7 +243,7 @@ export function judgeFailure(failure: ServiceFailure, step: ModelStep): Judgemen
   }
 }
 
-/** A word of the service that is an identifier; anything else might be a quotation. */
+/** The service's code or type if it is an identifier; anything else might be a quotation from the call. */
 const identifier = /^[\w.-]{1,64}$/
 
 function whatHappened({ status, code, type, param }: ServiceFailure): string {

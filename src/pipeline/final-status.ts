@@ -45,7 +45,7 @@ export async function awaitFinalStatus(
   const answer = await fetchCall(asker, job.callSid)
   if (answer.found) {
     if (directionOf(answer.value.direction) === null)
-      return noDirection('Twilio gives it one that Callbox does not know')
+      return noDirection('Twilio reports one that Callbox does not know')
     await record(knex, job, [{ ...answer.value, sid: job.callSid }])
     // It was recorded before it ended, at a hold for example: more recordings may follow.
     const status = answer.value.status ?? ''
@@ -58,8 +58,8 @@ export async function awaitFinalStatus(
 }
 
 /**
- * Asks for the legs of a call that somebody placed: they may show that it was a click-to-call, whose customer is on
- * another leg. Their own callbacks need not come here.
+ * Fetches the legs of an outbound call: they may show that it was a click-to-call, whose customer is on another leg.
+ * Callbox may get no callbacks for them.
  */
 async function learnLegs(knex: Knex, asker: TwilioAsker, job: RecordingJob): Promise<Outcome<null>> {
   const known = await knownOf(knex, job)
@@ -72,7 +72,7 @@ async function learnLegs(knex: Knex, asker: TwilioAsker, job: RecordingJob): Pro
   }
   const settled = await knownOf(knex, job)
   if (settled === undefined) return setBack({ kind: 'over' })
-  return settled.direction === null ? noDirection('its legs do not tell it') : done(null)
+  return settled.direction === null ? noDirection('its legs do not show it') : done(null)
 }
 
 async function record(knex: Knex, job: RecordingJob, resources: CallResource[], isAll = false): Promise<void> {

@@ -17,7 +17,7 @@ class UploadTooLargeError extends Error {
   }
 }
 
-/** Says that a request was not sent because its upload is too large; `null`: that is not why it failed. */
+/** The error of a request that was not sent because its upload is too large; `null`: it failed for another reason. */
 export function whyTooLarge(error: unknown): string | null {
   if (error instanceof UploadTooLargeError) return error.message
   return error instanceof Error && error.cause !== undefined ? whyTooLarge(error.cause) : null
@@ -32,14 +32,14 @@ const agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 0, bodyT
 
 export const proxyAuthenticationCode = 'ERR_PROXY_AUTHENTICATION'
 
-/** undici's messages that come without a code; it has none at all for an answer of 407. */
+/** undici's messages that come without a code; for an answer of 407 it has no message either. */
 const codes = new Map([
   ['', proxyAuthenticationCode],
   ['redirect count exceeded', 'ERR_REDIRECTS'],
 ])
 
-/** A web page is answered: the address is not that of a model service. */
-export const webPageError = (): Error => Object.assign(new Error('a web page was answered'), { code: 'ERR_WEB_PAGE' })
+/** The answer is a web page, so the address is not that of a model service. */
+export const webPageError = (): Error => Object.assign(new Error('the answer is a web page'), { code: 'ERR_WEB_PAGE' })
 
 /** @throws Error {@link webPageError} */
 async function fetchPatiently(url: string | URL | Request, init?: RequestInit): Promise<Response> {
@@ -71,7 +71,7 @@ async function send(url: string | URL | Request, init?: RequestInit): Promise<Re
 }
 
 /**
- * Sends a form in constant memory. fetch would keep all of it, because it copies a body for the case of a redirect.
+ * Sends a form in constant memory. fetch would buffer all of it, because it copies the body in case of a redirect.
  */
 async function upload(head: Request, form: FormData): Promise<Response> {
   const body = multipartBlob(form)

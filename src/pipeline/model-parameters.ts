@@ -2,7 +2,7 @@ import type { ReasoningEffort } from '../config.ts'
 
 /**
  * What a model takes as `reasoning_effort`, by its name; the first pattern that matches counts (OpenAI's model pages and
- * its reasoning guide, December 2026). Any other model is sent none: it may refuse the parameter.
+ * its reasoning guide, December 2026). For any other model the parameter is omitted: it may reject it.
  */
 const effortsByModel: readonly [RegExp, readonly ReasoningEffort[]][] = [
   [/-chat(-latest)?$|-chat-|codex|^o1-(mini|preview)/, []],
@@ -38,7 +38,7 @@ export interface TranscriptionParameters {
   chunking_strategy?: 'auto'
 }
 
-/** @param language ISO 639-1; `''`: the model finds out. */
+/** @param language ISO 639-1; `''`: the model detects it. */
 export function transcriptionParameters(model: string, language: string): TranscriptionParameters {
   const family = familyOf(model)
   const parameters: TranscriptionParameters = {}

@@ -32,8 +32,8 @@ interface Dependencies {
 }
 
 /**
- * Sends the requests of all calls to one model service. It leaves out what the server refuses to take, leaves the
- * service alone when that asks for it, and turns failures into setbacks by the table in fault-table.ts.
+ * Sends the requests of all calls to one model service. It omits parameters that the server rejects, pauses when the
+ * service asks for it, and turns failures into setbacks by the table in fault-table.ts.
  */
 export class ModelRequests {
   readonly #client: OpenAI | null
@@ -146,4 +146,4 @@ export class ModelRequests {
 }
 
 const heldError = (step: ModelStep, heldMs: number): string =>
-  `the ${serviceName(step)} limits its rate: it is left alone until ${new Date(Date.now() + heldMs).toISOString()}`
+  `the ${serviceName(step)} limits its rate: no request is sent to it until ${new Date(Date.now() + heldMs).toISOString()}`

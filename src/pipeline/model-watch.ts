@@ -25,8 +25,8 @@ interface Dependencies {
 }
 
 /**
- * Asks the model service about the models that this worker uses, at start and once a day, and tells operators of those
- * that it does not have or will shut down. A service that does not say is fine.
+ * Asks the model service about the models that this worker uses, at start and once a day, and warns operators of
+ * models that it does not have or will shut down. A service without that information is fine.
  */
 export class ModelWatch {
   readonly #dependencies: Dependencies
@@ -66,7 +66,7 @@ export class ModelWatch {
     ]
     const checks = models.map(([use, model]) =>
       this.#checkOne(client, use, model).catch((err: unknown) => {
-        log.warn({ event: 'model.check_failed', use, err }, 'what the service says about a model was not stored')
+        log.warn({ event: 'model.check_failed', use, err }, 'the result of a model check was not stored')
         return false
       }),
     )

@@ -11,8 +11,8 @@ const bitrates = {
 const sampleRates = [44_100, 48_000, 32_000]
 
 /**
- * The seconds of sound that an mp3 really has; `null` for what is none. Libraries believe the number of frames in the
- * first one (Xing), which a file that was cut short still has.
+ * The real duration of an mp3 in seconds; `null` if it is not an mp3. Libraries trust the frame count in the first frame
+ * (Xing), which a truncated file still has.
  */
 export async function mp3Seconds(path: string): Promise<number | null> {
   const file = await open(path)

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 
 /**
- * A form as the body of a request, by the HTML standard's "multipart/form-data encoding algorithm". Its size is exact,
- * and a file of it that is on disk is read only while it is sent.
+ * A form as the body of a request, by the HTML standard's "multipart/form-data encoding algorithm". Its size is known
+ * exactly, and a file on disk is read only while it is sent.
  */
 export function multipartBlob(form: FormData): Blob {
   const boundary = `callbox-${randomUUID()}`

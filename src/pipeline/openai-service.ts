@@ -110,7 +110,7 @@ export class OpenAiService {
     return this.#requests.ask({ step, model, optional, language: '', send }, signal)
   }
 
-  /** An answer that cannot be used was paid for too. @throws Error for one that is an error. */
+  /** Counts tokens even if the answer is unusable: it was paid for. @throws Error for an answer that is an error. */
   async #readBody(step: ModelStep, response: Response): Promise<AnswerBody> {
     const body = await readAnswerBody(response)
     const { usage } = z.object({ usage: z.unknown().optional() }).catch({ usage: null }).parse(body.json)
@@ -126,7 +126,7 @@ const within = (deadlineMs: number, signal: AbortSignal): { signal: AbortSignal;
   timeout: deadlineMs,
 })
 
-/** The strictest form that the server takes; what it cannot be held to, the prompt asks for. */
+/** The strictest response format that the server supports; the prompt asks for the rest. */
 function formatted(
   messages: Message[],
   format: ResponseFormat | null,

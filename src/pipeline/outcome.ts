@@ -16,7 +16,7 @@ export type ModelStep = Extract<StepName, 'transcript' | 'summary' | 'extraction
  * - `unreadable`: the service cannot read the audio; it is downloaded again.
  * - `unusable`: the service answered, but with nothing that can be used; each try is paid for.
  * - `refused`: the service refuses us, not this call: the queue pauses.
- * - `held`: the service asked to be left alone for `afterMs`.
+ * - `held`: the service asked for a pause of `afterMs`.
  * - `hopeless`: no repetition helps; the call fails. `fittingShare`: the text was too long, and this share of it fits.
  * - `waiting`: nothing is wrong, it is only too early.
  * - `interrupted`: this process stops or has lost the job; another run goes on.

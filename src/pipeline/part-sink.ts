@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 
-/** More than may be read has come; how much there is may not be known. */
+/** More bytes arrived than allowed; the total may be unknown. */
 export class TooLongError extends Error {}
 
-/** Bytes that may wait for the disk before the network does. */
+/** Bytes that may be buffered for the disk before reading pauses. */
 const maxQueuedBytes = 1024 * 1024
 
 /**
@@ -65,11 +65,11 @@ export class PartSink extends Writable {
   }
 }
 
-/** Stores nothing. It reads a short answer, so that the connection can be used again, and breaks off a long one. */
+/** Stores nothing. It reads a short answer, so that the connection can be reused, and aborts a long one. */
 export class NoSink extends Writable {
   #bytes = 0
 
-  /** @param isLong breaks it off at once. */
+  /** @param isLong aborts immediately. */
   constructor(isLong = false) {
     super()
     if (isLong) setImmediate(() => this.destroy())

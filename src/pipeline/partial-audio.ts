@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { PartSink } from './part-sink.ts'
 
-/** What is there of a recording that is being downloaded, and what is known of the whole. */
+/** The downloaded part of a recording, and what is known about the complete file. */
 export class PartialAudio {
   readonly #file: string
   #bytes = 0
@@ -11,7 +11,7 @@ export class PartialAudio {
   #doubtedBytes: number | null = null
   #sink: PartSink | null = null
 
-  /** @param path of the whole, which a part has a name beside. */
+  /** @param path of the complete file; the part's name is derived from it. */
   constructor(path: string) {
     this.#file = `${path}.${randomUUID()}.part`
   }
@@ -20,7 +20,7 @@ export class PartialAudio {
     return this.#bytes
   }
 
-  /** Of the whole; `null`: not known. */
+  /** Of the complete file; `null`: unknown. */
   get total(): number | null {
     return this.#total
   }
@@ -51,20 +51,20 @@ export class PartialAudio {
     this.#total = total
   }
 
-  /** Doubts that the whole is here. @returns `false` if it came out at this size before: then that is all there is. */
+  /** Marks the file as suspect. @returns `false` if it had this size before: then it is complete. */
   doubt(): boolean {
     if (this.#doubtedBytes === this.#bytes) return false
     this.#doubtedBytes = this.#bytes
     return true
   }
 
-  /** Where what comes next goes; `settle` follows, whatever becomes of the transfer. */
+  /** The sink for the next bytes; call its `settle` however the transfer ends. */
   sink(maxBytes: number): PartSink {
     this.#sink = new PartSink(this.#file, this.#bytes, maxBytes)
     return this.#sink
   }
 
-  /** @throws Error when the file cannot be written, or is not there any more. */
+  /** @throws Error when the file cannot be written or no longer exists. */
   async settle(): Promise<void> {
     const sink = this.#sink
     if (sink === null) return
@@ -73,7 +73,7 @@ export class PartialAudio {
     this.#bytes = await sink.settle()
   }
 
-  /** Gives it the name of the whole. */
+  /** Renames it to the complete file. */
   async finish(path: string): Promise<void> {
     await rename(this.#file, path)
   }

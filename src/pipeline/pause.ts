@@ -69,7 +69,7 @@ export class Pause {
       refusal.loggedAt = now
       this.#log.error(
         { event: 'pipeline.paused', service: serviceName(step), step, error },
-        `calls wait and none is lost: ${error}. They go on by themselves once it is set right`,
+        `calls wait and none is lost: ${error}. They continue once it is corrected`,
       )
     }
     if (wasOn) return
@@ -87,7 +87,7 @@ export class Pause {
     this.#refusals.delete(step)
     this.#log.info(
       { event: 'pipeline.resumed', service: serviceName(step), step },
-      `the ${serviceName(step)} answers again: calls go on`,
+      `the ${serviceName(step)} answers again: calls continue`,
     )
     if (this.on) return
     this.#gauge.set(0)

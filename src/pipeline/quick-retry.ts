@@ -60,7 +60,7 @@ function isWorthAQuickTry(setback: Setback): boolean {
   return setback.kind === 'unusable'
 }
 
-/** @param now what a date is measured from, in milliseconds since 1970. At most a day; `undefined`: it cannot be read. */
+/** @param now the time from which a date counts, in ms since 1970. @returns at most a day; `undefined`: unreadable. */
 export function retryAfterMs(header: string | null | undefined, now = Date.now()): number | undefined {
   if (!header) return undefined
   const ms = /^\d+(\.\d+)?$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
@@ -68,7 +68,7 @@ export function retryAfterMs(header: string | null | undefined, now = Date.now()
 }
 
 /**
- * What an answer asks to wait: `retry-after-ms` (Azure, OpenAI's client), else `Retry-After` in seconds or as a date
+ * How long an answer asks to wait: `retry-after-ms` (Azure, OpenAI's client), else `Retry-After` in seconds or as a date
  * (RFC 9110, 10.2.3), which is measured by the server's own clock if it sent that.
  */
 export function retryAfterOf(headers: Headers): number | undefined {

@@ -57,7 +57,7 @@ export class RecordingWork {
     return done({ bytes: total })
   }
 
-  /** What was said in all of them. Each transcript is stored before the next one's turn: none is paid for twice. */
+  /** The transcripts of all recordings. Each is stored before the next one starts, so none is paid for twice. */
   async transcribeAll(): Promise<Outcome<string>> {
     const transcripts: string[] = []
     for (const recording of this.#call.recordings) {

@@ -5,8 +5,8 @@ const noteRejection = `
   update callbox.businesses set rejected_language = ? where business_id = ? and rejected_language <> ?`
 
 /**
- * Says once for each business, whichever process meets it, that its language is not used as a hint. A note that cannot
- * be stored is left to the next call: this one's transcript has been paid for.
+ * Reports once for each business, across all processes, that its language is not used as a hint. If that cannot be
+ * stored, the next call tries again: this one's transcript has been paid for.
  *
  * @param language `''`: it is used again.
  */
@@ -24,6 +24,6 @@ export async function noteRejectedLanguage(
       `the transcription service rejects the language ${language} of business ${businessId}: its calls are transcribed without it`,
     )
   } catch (err) {
-    log.warn({ event: 'language.not_noted', business_id: businessId, err }, 'a rejected language could not be noted')
+    log.warn({ event: 'language.not_noted', business_id: businessId, err }, 'a rejected language could not be stored')
   }
 }

@@ -37,12 +37,12 @@ export type RunEnd = ({ kind: 'completed' } & Completion) | { kind: 'over' } | S
 export interface StepSetback {
   kind: 'setback'
   step: StepName
-  /** Of the call, that the run worked from. */
+  /** The call's revision that the run worked from. */
   revision: number
-  /** The recording that the step was about; `null`: it was about the call as a whole. */
+  /** The recording that the step handled; `null`: the call as a whole. */
   recordingSid: string | null
   setback: Exclude<Setback, { kind: 'over' }>
-  /** What was thrown, if it was not foreseen. */
+  /** What was thrown, if it was unexpected. */
   cause?: unknown
 }
 
@@ -108,7 +108,7 @@ class CallRun {
     const { aborted } = this.#signals
     const transcript = await this.#transcript()
     if (!transcript.ok) return transcript
-    // Another recording has come meanwhile: without this its call would be summarised twice.
+    // Another recording has arrived meanwhile: without this check the call would be summarised twice.
     if (!(await isCurrent(this.#parts.knex, this.#job, this.#call.revision)))
       return setBack({ kind: 'waiting', afterMs: 0 })
     const summary = await this.#take('summary', z.string(), () => summarise(openai, transcript.value, aborted))

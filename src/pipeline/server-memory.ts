@@ -1,6 +1,6 @@
 import type { ServiceFailure } from './service-failure.ts'
 
-/** What a request may do without when a server does not take it. */
+/** The parts of a request that may be omitted when a server rejects them. */
 export type OptionalPart = 'language' | 'reasoning_effort' | 'json_schema' | 'json_object'
 
 const responseFormat = {
@@ -27,10 +27,10 @@ export function partToBlame(failure: ServiceFailure, sent: readonly OptionalPart
   )
 }
 
-/** A server may learn what it did not take; then it is asked again. */
+/** A server may be upgraded, so a rejected part is tried again after this time. */
 const forgetAfterMs = 86_400_000
 
-/** What servers were seen to refuse, by base URL and model, so that not every call pays for a refused request. */
+/** Parts that servers rejected, by base URL and model, so that not every call costs a rejected request. */
 export class ServerMemory {
   readonly #learnedAt = new Map<string, number>()
 

@@ -10,7 +10,7 @@ export function createServiceClient(settings: Config['openai']): OpenAI | null {
   const { apiKey, baseUrl } = settings
   if (apiKey === null && baseUrl === null) return null
   return new ServiceClient({
-    // A server of one's own may want no key, but the client does.
+    // A self-hosted server may need no key, but the client does.
     apiKey: apiKey ?? 'none',
     baseURL: serviceUrl(settings),
     maxRetries: 0,

@@ -4,9 +4,9 @@ import type { Knex } from 'knex'
 import type { Config } from '../config.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
-/** While nothing is known of the service, others wait this long for the first answer, in milliseconds. */
+/** While the service's state is unknown, other requests wait this long for the first answer, in milliseconds. */
 const pioneerMs = 2_000
-/** An answer says that requests are welcome for this long, in milliseconds. */
+/** After an answer, requests are sent freely for this long, in milliseconds. */
 export const welcomeMs = 2_000
 /** The longest wait after rate limits without `Retry-After`, in milliseconds. */
 const maxOwnWaitMs = 60_000
@@ -27,8 +27,8 @@ const storeHold = `
       when h.held_until > clock_timestamp() - interval '1 minute' then h.held_since else excluded.held_since end`
 
 /**
- * Leaves the model service alone for as long as it asked for: in all steps and, through the database, in all worker
- * processes. A burst that meets a service of which nothing was heard lately sends one request ahead.
+ * Pauses requests to the model service for as long as it asked: in all steps and, through the database, in all worker
+ * processes. A burst after a quiet period sends one request ahead.
  *
  * - `#heldUntil`, `#limits`: written by `limited` and `answered`, read by `remainingMs`
  * - `#welcomeUntil`: written by `limited` and `answered`, read by `enter`
@@ -47,7 +47,7 @@ export class ServiceHold {
 
   /** @param firstWaitMs after a rate limit that names no time; it doubles. */
   constructor({ baseUrl, apiKey }: Config['openai'], knex: Knex, log: Logger, firstWaitMs: number) {
-    // Neither the address nor the key belongs into the database.
+    // Neither the address nor the key may be stored in the database.
     this.#service = createHash('sha256').update(`${baseUrl} ${apiKey}`).digest('hex').slice(0, 32)
     this.#knex = knex
     this.#log = log
@@ -57,7 +57,7 @@ export class ServiceHold {
   /**
    * Waits for the turn of one request.
    *
-   * @returns how long to leave the service alone, in milliseconds; for 0, `leave` is called when the request is over.
+   * @returns how long to wait before another try, in milliseconds; for 0, `leave` is called when the request is over.
    */
   async enter(signal: AbortSignal): Promise<{ heldMs: number; leave: () => void }> {
     let leave = (): void => undefined
@@ -115,7 +115,10 @@ export class ServiceHold {
     try {
       return await query()
     } catch (err) {
-      this.#log.warn({ event: 'pipeline.hold_unshared', err }, 'the hold of the model service is not shared')
+      this.#log.warn(
+        { event: 'pipeline.hold_unshared', err },
+        'the pause of the model service could not be shared with other workers',
+      )
       return null
     }
   }

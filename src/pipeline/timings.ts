@@ -11,11 +11,11 @@ export interface PipelineTimings {
   statusPollMs: number
   /** Between two probes while a service refuses us. */
   probeMs: number
-  /** Between two questions to the service about its models. */
+  /** Between two checks of the models. */
   modelCheckMs: number
-  /** The same after one that could not be asked. */
+  /** The same after a check that failed. */
   modelRecheckMs: number
-  /** How long a stop lets running steps end by themselves. */
+  /** How long a stop waits for running steps to finish. */
   drainMs: number
 }
 

@@ -13,6 +13,6 @@ export async function transcribe(
   return outcome.ok && outcome.value.trim() === '' ? done('') : outcome
 }
 
-/** The transcripts of a call's recordings as one, in their order; those without speech leave nothing. */
+/** The transcripts of a call's recordings joined in order; those without speech add nothing. */
 export const joinTranscripts = (transcripts: readonly string[]): string =>
   transcripts.filter((transcript) => transcript !== '').join('\n\n')

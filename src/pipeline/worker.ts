@@ -144,8 +144,8 @@ export class RecordingWorker {
   }
 
   /**
-   * Pauses the queue. A call that is refused again although others were answered meanwhile (a proxy takes all but the
-   * longest recordings) holds nobody up: it waits alone, for as long as it takes.
+   * Pauses the queue. A call that is refused again although others were answered meanwhile (a proxy accepts all but the
+   * longest recordings) does not hold up other calls: it waits alone, for as long as it takes.
    */
   async #settleRefusal(
     job: Job<unknown>,
@@ -215,7 +215,7 @@ export class RecordingWorker {
     })
   }
 
-  /** Gives up what the step was about: a recording, after which the call goes on with its others, or the call. */
+  /** Gives up a recording, after which the call continues with its others, or the call. */
   async #giveUp(job: Job<unknown>, queued: QueuedRecording, end: StepSetback, error: string): Promise<void> {
     const { knex, metrics, audioFiles } = this.#parts
     const { businessId, callSid } = queued
@@ -223,7 +223,10 @@ export class RecordingWorker {
     const fields = { call_sid: callSid, business_id: businessId, recording_sid: recordingSid, step, error }
     const outcome = await giveUp(knex, queued, { step, revision, recordingSid, error })
     if (outcome === 'go on') {
-      this.#log.warn({ event: 'recording.unusable', ...fields }, `a call goes on without a recording: ${error}`)
+      this.#log.warn(
+        { event: 'recording.unusable', ...fields },
+        `a call continues without one of its recordings: ${error}`,
+      )
       return this.#handBack(job, { businessId, callSid, tries: noTries }, end, null, 0)
     }
     if (outcome === 'failed') {

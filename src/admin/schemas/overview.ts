@@ -79,10 +79,10 @@ export const overview = z
               .describe('null: all steps that ask the model service'),
             error: z.string().describe('what the calls wait for, and what to do'),
             since: time,
-            until: time.nullable().describe('when calls go on; null: once it is set right'),
+            until: time.nullable().describe('when calls continue; null: once it is corrected'),
           }),
         )
-        .describe('services that refuse us or want to be left alone, whatever the call, so that calls wait'),
+        .describe('services that reject every request or asked for a pause, so that calls wait'),
       oldest_due_job_seconds: z.number().describe('how long the longest has waited for a worker; 0: none waits'),
       steps: z
         .array(

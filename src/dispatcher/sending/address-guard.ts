@@ -86,8 +86,7 @@ export class AddressGuard {
    * lookup for a DNS rebinding to answer. Literals are checked as they are; the URL parser has already turned decimal,
    * octal and hex spellings into the usual one.
    *
-   * @param timeoutMs for the connection to stand, TLS included. An address has half of it at most, and so the next one
-   *   the rest.
+   * @param timeoutMs for the whole connection, TLS included. Each address gets at most half of it, the next one the rest.
    */
   connector(timeoutMs: number): buildConnector.connector {
     this.#names.prepare()

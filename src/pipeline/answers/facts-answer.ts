@@ -8,17 +8,17 @@ import { UnusableAnswer } from './unusable-answer.ts'
 export const extractedFacts = z.object({ city: z.string(), service_category: z.string() })
 export type ExtractedFacts = z.infer<typeof extractedFacts>
 
-/** A server that leaves out or empties what is not known says the same as one that says `null`. */
+/** A missing or empty field means the same as `null`. */
 const answeredFacts = z.object({ city: z.string().nullish(), service_category: z.string().nullish() })
 
 /**
  * City and service category from a model's answer, wherever in it the JSON is.
  *
- * @param categories the business's own, of which the category has to be one; none: any.
+ * @param categories the business's categories, one of which must match; empty: any category.
  * @throws {UnusableAnswer} when there is no JSON of that form.
  */
 export function readFactsAnswer(text: string, categories: readonly string[]): ExtractedFacts {
-  // A model that has used no end tag may still have ended with the answer: what fits the form is no thought.
+  // A model that omits the end tag may still end with the answer: JSON of the expected form is not a thought.
   const answer = isUnfinishedThought(text) ? (lastJsonObject(text) ?? '') : withoutThoughts(text)
   for (const found of jsonObjectsIn(answer)) {
     const object = withKnownKeys(found)
@@ -46,13 +46,13 @@ function withKnownKeys(object: Record<string, unknown>): Record<string, unknown>
 
 const plainKey = (key: string): string => key.toLowerCase().replace(/[^a-z]/g, '')
 
-/** How models write that the call does not say. */
+/** How models write "unknown". */
 const isNotKnown = (text: string): boolean =>
   /^\W*(?:n\W?a|none|null|unknown|undefined|not (?:mentioned|specified|provided|stated|known|given|available|applicable))\W*$/i.test(
     text,
   )
 
-/** `null`: it is not one of the business's; letter case and blanks at its ends do not count. */
+/** `null`: not one of the business's categories. Ignores letter case and surrounding blanks. */
 function knownCategory(answered: string, categories: readonly string[]): string | null {
   if (answered.trim() === '' || categories.length === 0) return answered
   const plain = (text: string): string => text.trim().normalize('NFC').toLowerCase()

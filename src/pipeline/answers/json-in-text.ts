@@ -2,7 +2,7 @@ import { parseJson } from './answer-body.ts'
 
 /** Wrappings that are opened; an answer has few. */
 const maxDepth = 4
-/** Characters that the search for objects examines; a text of nothing but braces would be read once for each of them. */
+/** How many characters the search for objects examines: a text of only braces would be scanned once for each of them. */
 const maxExamined = 5_000_000
 
 /**
@@ -68,7 +68,7 @@ function objectTextsIn(text: string): string[] {
   return found
 }
 
-/** Behind the brace that closes the one at `start`; braces in strings do not count; -1: nothing closes it. */
+/** The index after the brace that closes the one at `start`, ignoring braces in strings; -1: none closes it. */
 function endOfObject(text: string, start: number): number {
   let [depth, inString] = [0, false]
   for (let at = start; at < text.length; at++) {

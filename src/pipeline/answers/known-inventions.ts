@@ -1,6 +1,6 @@
 /*
- * What transcription models write where nobody speaks. They have learned from subtitled videos, so it is how videos end
- * and who made their subtitles. Collected from public reports (openai/whisper, discussion 928, and its successors).
+ * What transcription models write for audio without speech. They were trained on subtitled videos, so they write how
+ * videos end and who made the subtitles. Collected from public reports (openai/whisper, discussion 928, and its successors).
  * Letter case, marks, blanks and punctuation do not count.
  */
 
@@ -10,7 +10,7 @@ const listOf = (text: string): string[] =>
     .map((phrase) => phrase.trim())
     .filter((phrase) => phrase !== '')
 
-/** Said in no phone call, at least not as all that is said. */
+/** Never the whole content of a phone call. */
 export const inventedPhrases: readonly string[] = listOf(`
   Thank you for watching | Thank you so much for watching | Thank you very much for watching | you
   Thank you for watching this video | Thank you for watching my video | Thank you all for watching
@@ -99,7 +99,7 @@ export const inventedPhrases: readonly string[] = listOf(`
   Diolch yn fawr iawn am wylio'r fideo | Diolch am wylio'r fideo
 `)
 
-/** Said in calls too; alone they are invented only if nothing else is heard for long. */
+/** Also said in calls; alone they count as invented only in long audio. */
 export const politePhrases: readonly string[] = listOf(`
   Thank you | Thank you very much | Thank you so much | Thank you bye | Thanks | Bye | Bye bye | Okay | Yeah
   תודה | תודה רבה | תודה רבה לכם | תודה לכם | להתראות
@@ -115,7 +115,7 @@ export const politePhrases: readonly string[] = listOf(`
   Cảm ơn | Cảm ơn các bạn | Terima kasih | ขอบคุณ | ขอบคุณครับ | धन्यवाद | See you next time | Goodbye
 `)
 
-/** How a line begins that names who made the subtitles; the name is any. */
+/** How a subtitle credit begins; any name may follow. */
 export const creditBeginnings: readonly string[] = listOf(`
   Subtitles by | Subtitled by | Captions by | Captioned by | Captioning by | Transcribed by | Transcription by
   Translated by | Translation by | Subtitles made by | Subtitles provided by | Closed captioning by
@@ -145,7 +145,7 @@ export const creditBeginnings: readonly string[] = listOf(`
   한글자막 by | 자막 제공 | 자막 by
 `)
 
-/** The same, where the word alone means nothing: with a colon. */
+/** Credits that are recognised only with a colon, since the word alone is common. */
 export const creditLabels: readonly string[] = listOf(`
   Subtitles | Captions | Translation
   כתוביות | תרגום | תמלול | הפקה | עריכה | סנכרון
@@ -156,7 +156,7 @@ export const creditLabels: readonly string[] = listOf(`
   자막
 `)
 
-/** What is put in parentheses for a sound that is not speech. */
+/** Names of sounds in parentheses. */
 export const soundNames: readonly string[] = listOf(`
   music | silence | applause | laughter | laughing | noise | static | beep | beeping | ringing | inaudible | sigh
   unintelligible | indistinct | crosstalk | dial tone | phone ringing | no speech | no audio | breathing | cough

@@ -1,6 +1,6 @@
 /*
- * A transcription model that has lost the thread writes one phrase until its answer is full. People repeat themselves
- * too ("hello? hello?"), and so does a queue's announcement, but not this often in a row.
+ * A transcription model that gets stuck repeats one phrase until its answer is full. People repeat themselves too
+ * ("hello? hello?"), and so does a queue's announcement, but not this often in a row.
  */
 
 const minRepeats = 20
@@ -10,7 +10,7 @@ const certainRepeats = 50
 const minRun = 60
 /** In words. */
 const maxPhrase = 60
-/** A word longer than any, such as a laugh or a language without blanks, is looked at letter by letter. */
+/** A longer word, such as a laugh or text without spaces, is examined letter by letter. */
 const maxWord = 30
 
 /** Whether the text is one phrase repeated, in whole or in good part; punctuation and letter case do not count. */

@@ -1,13 +1,13 @@
 import { creditBeginnings, creditLabels, inventedPhrases, politePhrases, soundNames } from './known-inventions.ts'
 
-/** In letters; what is longer is not looked at. The longest invention 300 times has 20,000. */
+/** In letters; longer texts are not examined. The longest invention repeated 300 times has 20,000. */
 const maxLetters = 30_000
-/** In words; who begins a longer sentence like a credit is speaking. */
+/** In words; a longer sentence that begins like a credit is speech. */
 const maxCredit = 14
-/** In seconds: audio from this length on in which only one "thank you" was heard is silent. */
+/** In seconds: audio of at least this length with nothing but one "thank you" is silent. */
 const longForPoliteness = 10
 
-/** Letters and digits alone, in lower case and without marks: how models spell the rest is chance. */
+/** Only letters and digits, in lower case and without diacritics: models spell the rest at random. */
 const bare = (text: string): string =>
   text
     .normalize('NFKD')
@@ -22,8 +22,8 @@ const labels = new Set(creditLabels.map(bare))
 const sounds = [...soundNames, 'playing', 'in background'].map(bare)
 
 /**
- * Whether a transcript has no word that was spoken: none at all, names of sounds, or what models are known to invent
- * where nobody speaks.
+ * Whether a transcript contains no speech: it is empty, or has only names of sounds or texts that models are known to
+ * invent for silence.
  *
  * @param seconds of the audio; `null`: not known.
  */
@@ -50,7 +50,7 @@ function isInvented(sentence: string): boolean {
 function isMadeOf(phrases: readonly string[], letters: string): boolean {
   if (letters.length > maxLetters) return false
   const reached = new Set([0])
-  // A set gives out what is added to it meanwhile.
+  // Iterating a set includes members added meanwhile.
   for (const at of reached) {
     for (const phrase of phrases) if (letters.startsWith(phrase, at)) reached.add(at + phrase.length)
   }

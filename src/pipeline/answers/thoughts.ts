@@ -8,14 +8,14 @@ const name =
   '(?:[\\w:.-]*(?:think|thought|reasoning|reflection|monologue|rationale|scratchpad|deliberation|brainstorm|chain_of_thought)[\\w:.-]*|(?:[a-z]+:)?(?:reason|reflect|analysis|cot|plan(?:ning)?|internal))'
 const tag = new RegExp(
   [
-    // Also with attributes, escaped, closed in itself, or alone on its line without its closing bracket.
+    // Also with attributes, escaped, self-closing, or alone on its line without its closing bracket.
     `(?:<|&lt;)[ \\t]*(?<end1>[/\\\\]?)[ \\t]*${name}(?:\\s[^<>]*?)?\\s*(?<empty>/?)[ \\t]*(?:>|&gt;)`,
     `^[ \\t]*<[ \\t]*(?<end2>/?)[ \\t]*${name}[ \\t]*$`,
     `◁\\s*(?<end3>/?)\\s*${name}\\s*▷`,
     '\\[\\s*(?<end4>/?)\\s*(?:think(?:ing)?|reasoning)\\s*\\]',
     '<\\|\\s*(?:(?<end5>/|end_(?:of_)?)|begin_(?:of_)?|start_)?(?:think(?:ing)?|thoughts?|reasoning)\\s*\\|>',
     '\\{\\s*(?<end6>/?)\\s*(?:think(?:ing)?|thoughts?|reasoning)\\s*\\}',
-    // Gemma's channels and its reserved tokens, of which the end has no name.
+    // Gemma's channels and reserved tokens, whose end tag has no name.
     `<\\|channel>[ \\t]*${name}|<unused\\d+>[ \\t]*${name}|(?<end7><channel\\|>|<unused\\d+>)`,
     // A whole block in a fence, or one that is folded up (Open WebUI).
     `^(?<fence>\`\`\`)[ \\t]*${name}[ \\t]*$(?:[^\`]|\`(?!\`\`))*\`\`\``,
@@ -53,14 +53,14 @@ export function withoutThoughts(text: string): string {
       depth++
       continue
     }
-    // An end without a beginning: the template of the prompt has written the beginning.
+    // An end tag without a start tag: the prompt's template wrote the start tag.
     if (depth === 0) kept = ''
     else depth--
     afterLastEnd = from
   }
   if (!hasThoughts) return text
   if (depth === 0) kept += text.slice(from)
-  // A tag that was only mentioned in the thoughts makes the count wrong.
+  // A tag that is only mentioned in the thoughts distorts the count.
   if (kept.trim() === '' && afterLastEnd >= 0 && depth > 0) kept = text.slice(afterLastEnd)
   return kept.trim()
 }

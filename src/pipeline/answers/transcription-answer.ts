@@ -35,8 +35,8 @@ interface Heard {
 }
 
 /**
- * What was said, from the answer to a transcription, in JSON or plain text whatever its headers say; `''` when nobody
- * spoke, inventions included.
+ * The transcript in an answer, which is JSON or plain text whatever its headers say; `''` for no speech, including
+ * invented text.
  *
  * @throws {UnusableAnswer} for an answer without a text, and for a loop.
  */
@@ -57,7 +57,7 @@ function heardInText({ type, text }: AnswerBody): Heard {
   }
   if (/^\s*\{\s*"/.test(text)) throw new UnusableAnswer('answered with JSON that is broken')
   if (text === '' && type !== 'text/plain') throw new UnusableAnswer('answered with nothing')
-  // In plain text a line break ends what was said, and is no part of it.
+  // A final line break in plain text is not part of the transcript.
   return { text: text.replace(/\r?\n$/, ''), seconds: null, segments: [] }
 }
 
@@ -95,7 +95,7 @@ function joined(told: readonly Segment[]): string {
   return texts.join(haveBlanks ? '' : ' ').trim()
 }
 
-/** By Whisper's own thresholds: probably no speech, and the words are a guess. */
+/** Whisper's own thresholds: probably no speech, and the words are a guess. */
 const isSilent = (told: readonly Segment[]): boolean =>
   told.length > 0 &&
   told.every(({ no_speech_prob: none, avg_logprob: sure }) => none !== undefined && none > 0.6 && (sure ?? 0) < -1)

@@ -1,6 +1,6 @@
 /**
- * The service answered, but with nothing that can be used. The message goes on from "the language model …" and names
- * the reason for operators; it quotes nothing that may be part of a call.
+ * The service gave an unusable answer. The message continues a sentence that begins "the language model …"; it names
+ * the reason for operators and quotes nothing that may be part of a call.
  */
 export class UnusableAnswer extends Error {
   override name = 'UnusableAnswer'
