@@ -28,7 +28,7 @@ export async function up(knex: Knex): Promise<void> {
       business_id   bigint not null,
       id            uuid not null,
       direction     text not null,
-      bytes         integer not null,
+      bytes         integer not null default 0,
       due_at        timestamptz not null default clock_timestamp(),
       version       bigint not null default 0,
       attempt_count integer not null default 0,
@@ -63,6 +63,21 @@ export async function up(knex: Knex): Promise<void> {
     comment on table callbox.webhook_dead_letters is 'deliveries that ended failed or skipped';
     comment on column callbox.webhook_dead_letters.operator is 'who discarded it; null: a dispatcher ended it';
     comment on column callbox.webhook_dead_letters.created_at is 'of the event, for lists in its order';
+    -- Direction and age come from the event unless they are given, so that a row may also be written by hand.
+    create function callbox.webhook_dead_letter_of_event() returns trigger
+    language plpgsql
+    as $$
+    begin
+      select coalesce(new.direction, o.direction), coalesce(new.created_at, o.created_at)
+      into new.direction, new.created_at
+      from callbox.webhook_outbox o
+      where o.business_id = new.business_id and o.id = new.id;
+      return new;
+    end
+    $$;
+    create trigger webhook_dead_letter_of_event before insert on callbox.webhook_dead_letters
+      for each row when (new.direction is null or new.created_at is null)
+      execute function callbox.webhook_dead_letter_of_event();
     create index webhook_dead_letters_by_age
       on callbox.webhook_dead_letters (status, created_at, id, business_id, direction);
     create index webhook_dead_letters_by_end on callbox.webhook_dead_letters (finished_at);
@@ -145,5 +160,6 @@ export async function down(knex: Knex): Promise<void> {
     drop view callbox.webhook_deliveries;
     drop type callbox.webhook_settlement;
     drop table callbox.webhook_unaccounted, callbox.webhook_attempts, callbox.webhook_dead_letters, callbox.webhook_due, callbox.webhook_outbox;
+    drop function callbox.webhook_dead_letter_of_event();
   `)
 }

@@ -42,3 +42,23 @@ test('a failed attempt is followed by another, with the same id and bytes', asyn
     { number: 3, result: 'ok', status_code: 200 },
   ])
 })
+
+test('rows written by hand, with no more than their keys, are sent and listed', async () => {
+  const event = (call: string) =>
+    database.pool.query(
+      `insert into webhook_outbox (business_id, id, call_sid, event_type, direction, payload)
+       values (10, gen_random_uuid(), $1, 'call.completed', 'inbound', '{"by":"hand"}') returning id`,
+      [call],
+    )
+  const [due, dead] = [(await event('CA-due')).rows[0].id, (await event('CA-dead')).rows[0].id]
+  await database.pool.query(`insert into webhook_due (business_id, id, direction) values (10, $1, 'inbound')`, [due])
+  await database.pool.query(`insert into webhook_dead_letters (business_id, id, status) values (10, $1, 'failed')`, [
+    dead,
+  ])
+  runDispatcher(database.url)
+  await untilStatus(database, due, 'delivered')
+  const { rows } = await database.pool.query(
+    `select l.direction, l.created_at = o.created_at as same from webhook_dead_letters l join webhook_outbox o using (business_id, id)`,
+  )
+  expect(rows).toEqual([{ direction: 'inbound', same: true }])
+})

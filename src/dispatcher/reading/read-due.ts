@@ -138,7 +138,8 @@ export function parseDueRow(fields: string, payload: Buffer | null): DueRow {
     step: Number(parts[10]),
     requeued: parts[11] === '1',
     dueUs: Number(parts[12]),
-    bytes: Number(parts[13]),
+    // A due row written by hand may not say it.
+    bytes: Math.max(Number(parts[13]), payload?.length ?? 0),
     createdMs: Number(parts[14]),
     eventType: parts[15] as string,
     callSid: callSid ?? '',
