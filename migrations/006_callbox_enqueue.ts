@@ -134,7 +134,7 @@ export async function up(knex: Knex): Promise<void> {
       end if;
 
       -- The route is new (inserting one that another transaction is inserting waits for that transaction), or a due row was
-      -- left behind when somebody deleted its event.
+      -- left behind when its event was deleted by hand.
       insert into callbox.routes (business_id, direction) values (business_id, direction) on conflict do nothing;
       insert into callbox.webhook_due (business_id, id, direction, bytes)
       values (business_id, delivery_id, direction, octet_length(payload::text))

@@ -8,7 +8,7 @@ import { onStopSignal } from './lib/stop-signals.ts'
 import { createLogger } from './telemetry/logger.ts'
 
 interface Command {
-  /** What follows its name. */
+  /** Arguments, as usage shows them. */
   words: string
   does: string
   positionals: readonly string[]
@@ -92,7 +92,7 @@ async function runCommand([name, ...rest]: readonly string[]): Promise<void> {
   else await command.run(checkWords(name, command, words))
 }
 
-/** Options as `--name` or `--name=value`, and what is no option, in their order. */
+/** Options as `--name` or `--name=value`, and positionals, in order. */
 function readWords(args: string[]): string[] {
   const { tokens } = parseArgs({ args, strict: false, allowPositionals: true, tokens: true })
   return tokens.flatMap((token) => {
@@ -102,7 +102,7 @@ function readWords(args: string[]): string[] {
   })
 }
 
-/** @throws {UsageError} for the first word that the command does not take. */
+/** @throws {UsageError} for the first word that the command does not accept. */
 function checkWords(name: string, { positionals, options }: Command, words: readonly string[]): readonly string[] {
   const known = [...positionals, ...options]
   const unknown = words.find((word) => !known.includes(word))
@@ -145,7 +145,7 @@ async function runStart(words: readonly string[]): Promise<void> {
   onStopSignal((signal) => {
     log.info(
       { event: 'service.stopping', signal },
-      `${signal}: finishing what is under way; another one after 2 s ends it at once`,
+      `${signal}: finishing work in progress; another signal after 2 s exits immediately`,
     )
     signalled.resolve()
   })
@@ -158,7 +158,7 @@ async function runStart(words: readonly string[]): Promise<void> {
     await Promise.race([signalled.promise, service.failed])
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    log.fatal({ event: 'service.failed', err: error }, 'the service cannot go on')
+    log.fatal({ event: 'service.failed', err: error }, 'the service cannot continue')
     process.exitCode = 1
   } finally {
     await service.stop()
@@ -176,7 +176,9 @@ async function runMigrate(): Promise<void> {
     const { openDatabase } = await import('./database/open.ts')
     const opened = await openDatabase(config, true)
     await opened.embedded?.stop()
-    process.stdout.write(`the embedded database in ${config.home} is current; DATABASE_URL would name another\n`)
+    process.stdout.write(
+      `the embedded database in ${config.home} is current; to migrate another database set DATABASE_URL\n`,
+    )
     return
   }
   const { explainMigration } = await import('./database/unusable.ts')

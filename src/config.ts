@@ -8,7 +8,7 @@ import { nat64PrefixBits, parseNat64Prefix } from './lib/embedded-ipv4.ts'
 export const roles = ['api', 'worker', 'dispatcher'] as const
 export type Role = (typeof roles)[number]
 
-/** What OpenAI's models know as `reasoning_effort`, from the least; few take all of them. */
+/** OpenAI's values of `reasoning_effort`, lowest first; few models support all of them. */
 export const reasoningEfforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 export type ReasoningEffort = (typeof reasoningEfforts)[number]
 
@@ -46,7 +46,7 @@ export interface Config {
     accountSid: string | null
     authTokens: string[]
     apiUrl: string
-    /** Hosts besides that of `apiUrl` that recordings may be fetched from, without credentials: `name` or `name:port`. */
+    /** Additional hosts that recordings may be fetched from, without credentials: `name` or `name:port`. */
     recordingHosts: string[]
   }
   openai: {
@@ -62,7 +62,7 @@ export interface Config {
     retryScheduleMs: number[]
     timeoutMs: number
     allowedNetworks: string[]
-    /** CIDRs below which a NAT64 translator of the operator's puts IPv4 addresses. */
+    /** CIDRs in which the operator's NAT64 translator embeds IPv4 addresses. */
     nat64Prefixes: string[]
     proxyUrl: string | null
   }
@@ -213,7 +213,7 @@ class Reader {
 /**
  * Turns the environment into settings.
  *
- * @throws {ConfigError} for the first value that is not what the variable takes, or that is required and missing.
+ * @throws {ConfigError} for the first value that is invalid, or that is required and missing.
  */
 export function readConfig(env: Environment): Config {
   const read = new Reader(env)

@@ -12,7 +12,7 @@ export interface EnvFile {
 
 /**
  * One entry of a file that `util.parseEnv` reads: a blank line, a comment, or `NAME=value` whose value may be quoted over
- * several lines. `parseEnv` drops what it does not understand, so a typing error would go unnoticed.
+ * several lines. `parseEnv` drops lines that it does not understand, so a typo would go unnoticed.
  */
 const entry =
   /[^\S\n]*(?:#[^\n]*|(?:export[^\S\n]+)?[A-Za-z_][\w.-]*[^\S\n]*=[^\S\n]*(?:(?:"[^"]*"|'[^']*'|`[^`]*`)[^\S\n]*(?:#[^\n]*)?|[^\s"'`][^\n]*)?)?(?:\n|$)/y

@@ -101,7 +101,7 @@ async function startRoles(
   const health = healthRouter(checks, onReadyAsked, intake && callbackReadiness(intake, database, stopping))
   const handlers = { health, metrics: metricsRouter(metrics) }
   const ports = await openPorts(config, roles.includes('api'), handlers, log)
-  /** The API's clients hear that it is not ready, and go elsewhere, before it stops listening. */
+  /** Clients of the API see that it is not ready, and go elsewhere, before it stops listening. */
   const drain = async (): Promise<void> => {
     ports.shedConnections()
     if (performance.now() - readyAskedAt < routedMs) await new Promise((resolve) => setTimeout(resolve, unreadyMs))
@@ -129,7 +129,7 @@ async function startRoles(
     ports.serveCallbacks(callbackRouter({ config, intake, log, metrics }))
   }
 
-  /** A part that has started after the stop began is nobody else's to stop. */
+  /** A part that started after the stop began must be stopped here. */
   const keep = async (stopPart: () => Promise<void>): Promise<void> => {
     if (stopping.aborted) await stopPart()
     else stops.push(stopPart)
@@ -170,7 +170,7 @@ async function startRoles(
   return { port, databaseUrl, config, started, failed: failure.promise, stop }
 }
 
-/** Takes callbacks, and replays those on disk, from the start on: the database may be away when an API starts. */
+/** Accepts callbacks and replays those on disk right from the start: the database may be away when an API starts. */
 async function startIntake(config: Config, knex: Knex, log: Logger, metrics: Metrics): Promise<CallbackIntake> {
   const { CallbackIntake } = await import('./ingress/callback-intake.ts')
   const { spoolMetrics } = await import('./ingress/spool-metrics.ts')

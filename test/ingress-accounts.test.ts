@@ -176,7 +176,7 @@ describe('a recording of a conference', () => {
     await stage.post(recorded(call, conferenceSid()))
     expect(await unnamed(call.recordingSid)).toMatchObject({
       state: 'unmatched',
-      reason: 'it names no CallSid, and Twilio knows no call of it',
+      reason: 'it names no CallSid, and Twilio knows no call for it',
     })
   })
 

@@ -147,7 +147,7 @@ test('numbers of two businesses on two legs: unmatched, with the reason', async 
   await stage.post(statusCallback(parent))
   await everyMatched([parent], 1)
   await stage.post(statusCallback(leg))
-  const reason = 'numbers of two businesses are on its legs, and nothing says whose it is'
+  const reason = 'its legs have numbers of two businesses, and nothing decides between them'
   expect(await settled(database, leg.callSid, 1)).toMatchObject([{ state: 'unmatched', reason }])
   expect(await settled(database, parent.callSid, 1)).toMatchObject([{ state: 'unmatched', reason }])
   expect(await callsOf(database, parent.callSid)).toEqual([])

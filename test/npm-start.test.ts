@@ -77,7 +77,7 @@ describe('npm start', () => {
     await terminal.until('ready: dispatcher')
     terminal.type('\x03')
     await terminal.exited
-    expect(terminal.printed()).toContain('SIGINT: finishing what is under way')
+    expect(terminal.printed()).toContain('SIGINT: finishing work in progress')
     expect(terminal.printed()).toMatch(/stopped\b/)
   })
 })

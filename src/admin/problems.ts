@@ -76,7 +76,7 @@ function sendProblem(response: Response, problem: Problem): void {
   response.type('application/problem+json').send(JSON.stringify(body))
 }
 
-/** The last handlers of a port: 404 for every path that is left, and errors as problem details. */
+/** The last handlers of a port: 404 for every other path, and errors as problem details. */
 export function noSuchPath(log: Logger): express.Router {
   const router = express.Router()
   router.use(() => {

@@ -7,7 +7,7 @@ export type Batch = (trx: Knex.Transaction, days: number) => Promise<number>
 /** Rows that one batch, and so one transaction, takes. */
 export const batchSize = 500
 
-/** One process at a time does retention. */
+/** Only one process runs retention at a time. */
 export async function takeRetentionLock(trx: Knex.Transaction): Promise<boolean> {
   const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
     `select pg_try_advisory_xact_lock(${lockKind.retention}, 0) as taken`,
@@ -121,7 +121,7 @@ const takeStepResults: Batch = (trx, days) =>
     days,
   )
 
-/** What was said in single recordings of such calls; processed again, they are transcribed again. */
+/** Transcripts of single recordings of such calls; reprocessing transcribes them again. */
 const takeRecordingTexts: Batch = (trx, days) =>
   run(
     trx,
@@ -144,7 +144,7 @@ const takeRecordingTexts: Batch = (trx, days) =>
     days,
   )
 
-/** Matched callbacks alone: what belongs to nobody yet is kept until it does. */
+/** Only matched callbacks: unmatched ones are kept until they belong to a business. */
 const takeCallbacks: Batch = (trx, days) =>
   run(
     trx,
@@ -164,7 +164,7 @@ const takeCallbacks: Batch = (trx, days) =>
     days,
   )
 
-/** What Twilio said of legs, numbers among it; not while the pipeline may read it. */
+/** Facts about legs, which include phone numbers; not while the pipeline may read them. */
 const takeLegs: Batch = (trx, days) =>
   run(
     trx,

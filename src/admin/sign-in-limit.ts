@@ -54,7 +54,7 @@ function tooMany(waitMs: number): Problem {
   return new Problem(429, detail, [], { 'Retry-After': String(seconds) })
 }
 
-/** A peer in a private network that forwards for others is likely to be the operator's proxy. */
+/** A peer in a private network that sends X-Forwarded-For is probably the operator's proxy. */
 function isUnknownProxy({ ip, socket, headers }: Pick<Request, 'ip' | 'socket' | 'headers'>): boolean {
   if (headers['x-forwarded-for'] === undefined || ip !== socket.remoteAddress) return false
   const range = parseAddress(ip)?.range() ?? 'unicast'

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { type CallFacts, mergeFacts } from './call-facts.ts'
 
-/** One leg of a call, or the call itself: what all that Twilio said of it adds up to. */
+/** One leg of a call, or the call itself, merged from everything that Twilio said about it. */
 export interface Leg extends CallFacts {
   callSid: string
   parentCallSid: string | null
@@ -9,11 +9,11 @@ export interface Leg extends CallFacts {
   legsKnown: boolean
 }
 
-/** A call and its legs, in so far as they are known. */
+/** A call and its legs, as far as they are known. */
 export interface Family {
-  /** The leg without a parent; `null`: nothing was said of it yet. */
+  /** The leg without a parent; `null`: not known yet. */
   root: Leg | null
-  /** Its legs and theirs, in the order of their SIDs. */
+  /** Its legs and their legs, ordered by SID. */
   legs: Leg[]
 }
 
@@ -29,7 +29,7 @@ interface LegRow {
   legs_known: boolean
 }
 
-/** Legs of legs; the bound only keeps senseless parents (a circle) from holding us. */
+/** The depth of legs of legs; the limit guards against circular parents. */
 export const maxGenerations = 5
 
 const toLeg = (row: LegRow): Leg => ({
@@ -67,7 +67,7 @@ export async function recordLeg(
     .merge()
 }
 
-/** Notes that Twilio listed all legs of a call after its end. */
+/** Records that Twilio listed all legs of a call after its end. */
 export async function noteLegsKnown(trx: Knex.Transaction, callSid: string): Promise<void> {
   await trx('callbox.call_legs').where({ call_sid: callSid }).update({ legs_known: true })
 }

@@ -2,21 +2,21 @@ import type { Direction } from './call-facts.ts'
 import type { Family, Leg } from './call-legs.ts'
 import { isDialable, type Party, partyOf } from './phone-number.ts'
 
-/** Who talked to whom: the customer is `from` of an inbound call and `to` of an outbound one; `''`: no phone number. */
+/** The parties of a call: the customer is `from` of an inbound call and `to` of an outbound one; `''`: no phone number. */
 export interface Parties {
   direction: Direction
   from: string
   to: string
 }
 
-/** What the legs of a call say together. `byLegs`: the call's own leg alone would say something else. */
+/** What the legs of a call say together. `byLegs`: the call's own leg alone would give another result. */
 export type Reading =
   | { is: 'known'; parties: Parties; businessId: string | null; byLegs: boolean }
   /** Two businesses have a claim, and nothing decides between them. */
   | { is: 'disputed' }
-  /** A phone system placed the call, and whether it went on to a customer is not known yet. */
+  /** A phone system placed the call, and it is not known yet whether it was connected to a customer. */
   | { is: 'waiting' }
-  /** Nothing was said of the call itself. */
+  /** Nothing is known about the call itself. */
   | { is: 'unknown' }
 
 interface End extends Leg {
@@ -33,14 +33,14 @@ export function numbersOf({ root, legs }: Family): string[] {
 /**
  * Reads a call from all of its legs:
  *
- * - inbound, from a phone: the called number's business, whoever it is forwarded to;
+ * - inbound, from a phone: the called number's business, wherever the call is forwarded to;
  * - inbound, from an agent's client or SIP phone that dials out: outbound, of the business whose number the outgoing
  *   leg shows. The number that the agent dialled may be another business's;
  * - outbound: the calling number's business. A leg to another phone number is a click-to-call's customer, unless it
  *   shows the called number (a transfer with the caller id passing through) or calls a number of the business itself.
  *
  * @param owners the business of each number that has one.
- * @param named the business that is known to have the call otherwise: it settles a dispute.
+ * @param named the business that another source names; it decides between two claims.
  */
 export function readCall(family: Family, owners: ReadonlyMap<string, string>, named: string | null): Reading {
   const { root } = family
@@ -119,14 +119,14 @@ function readOutbound(call: End, outgoing: End[], ownerOf: OwnerOf, named: strin
   }
 }
 
-/** The one business of all that have one; `null`: none has. `undefined`: several, and `named` is none of them. */
+/** The only business among the owners; `null`: none. `undefined`: several, and `named` is not among them. */
 function only(businesses: (string | null)[], named: string | null): string | null | undefined {
   const distinct = [...new Set(businesses.filter((business) => business !== null))]
   if (distinct.length <= 1) return distinct[0] ?? null
   return distinct.find((business) => business === named)
 }
 
-/** The leg on which the customer was talked to: one to a phone number before others, then the longest. */
+/** The leg with the customer: one to a phone number before others, then the longest. */
 function customerLeg(legs: End[]): End | undefined {
   const rank = (leg: End): number => (leg.toParty.number === '' ? -1 : (leg.durationSec ?? 0))
   return legs.toSorted((a, b) => rank(b) - rank(a))[0]

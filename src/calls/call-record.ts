@@ -12,7 +12,7 @@ export async function ownersOf(trx: Knex.Transaction, family: Family): Promise<M
   return new Map(rows.map((row) => [row.phone_number, row.business_id]))
 }
 
-/** {@link readCall} of what is stored. @param named the business that has the call, if that is known otherwise. */
+/** {@link readCall} of the stored legs. @param named the business of the call, if another source names it. */
 export async function readStoredCall(
   trx: Knex.Transaction,
   callSid: string,
@@ -23,7 +23,7 @@ export async function readStoredCall(
 }
 
 /**
- * Writes what its legs say of a call into its record. The parties of a completed call stay as its event told them.
+ * Writes what its legs say of a call into its record. The parties of a completed call stay as in its event.
  * Hold `lockCall`.
  *
  * @returns the reading, and whether this is the first time that the direction is known.
@@ -51,8 +51,8 @@ export async function updateCall(
 }
 
 /**
- * Releases a call that its number gave to a business before a leg was known that says otherwise: its callbacks are
- * matched again from the start. Not one that is completed, or that a signed URL gave to the business. Hold `lockCall`.
+ * Releases a call that was assigned by its number before a later leg contradicted that: its callbacks are matched again
+ * from the start. Not one that is completed, or that a signed URL gave to the business. Hold `lockCall`.
  *
  * @returns whether it was released.
  */

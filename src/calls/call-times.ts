@@ -1,13 +1,13 @@
 import type { RecordedTimes } from './recordings.ts'
 
-/** What is known of when a call was: its record in table `calls`, and its recordings. */
+/** The known times of a call: from its row in `calls` and from its recordings. */
 export interface KnownTimes extends RecordedTimes {
   started_at: Date | null
   ended_at: Date | null
   duration_sec: number | null
 }
 
-/** Start, end and length in whole seconds. What Twilio did not tell about the call comes from its recordings. */
+/** Start, end and length in whole seconds. Times that Twilio did not report come from the recordings. */
 export function callTimes(known: KnownTimes): { startedAt: Date; endedAt: Date; durationSec: number } {
   const start = known.started_at ?? known.recording_started_at
   const durationSec = known.duration_sec ?? secondsBetween(start, known.ended_at) ?? known.recording_duration_sec ?? 0

@@ -104,7 +104,7 @@ export function openBoss(pool: GuardedPool, schema: string, log: Logger, purpose
   return boss
 }
 
-/** A database that goes away meanwhile is waited for. */
+/** Waits for a database that goes away meanwhile. */
 export async function startBoss(boss: PgBoss): Promise<void> {
   const start = async (): Promise<void> => {
     await boss.start()

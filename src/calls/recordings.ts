@@ -34,7 +34,7 @@ export interface UsableRecording {
   transcript: string | null
 }
 
-/** What Twilio says twice changes nothing, and audio that came after "there is none" counts. */
+/** A repeated callback changes nothing; audio that arrives after "there is none" counts. */
 const storeRecordingStatement = `
   insert into callbox.call_recordings as r
     (business_id, call_sid, recording_sid, state, error, url, source, channels, started_at, duration_sec)
@@ -61,7 +61,7 @@ export async function hasUsableRecording(trx: Knex.Transaction, call: CallKey): 
   return row !== undefined
 }
 
-/** In the order in which they started; those of which Twilio gave no start follow in the order of their callbacks. */
+/** Ordered by start; those without a start from Twilio follow in the order of their callbacks. */
 const readUsableRecordings = `
   select recording_sid as "recordingSid", url, duration_sec as "durationSec", bytes, transcript
   from callbox.call_recordings
@@ -101,7 +101,7 @@ const storeTranscriptStatement = `
   where business_id = :businessId and call_sid = :callSid and recording_sid = :recordingSid
   returning transcript`
 
-/** Stores what was said in a recording. @returns what is stored: of two runs the first one's. */
+/** Stores the transcript of a recording. @returns the stored one: that of the first run, if two overlap. */
 export async function storeTranscript(
   knex: Knex,
   { businessId, callSid }: CallKey,
@@ -125,7 +125,7 @@ export async function markUnusable(
 }
 
 /**
- * Tries again what could not be used, and what retention has taken; what has been transcribed stays.
+ * Resets recordings that were unusable or whose transcript retention removed; transcribed ones stay.
  *
  * @returns how many recordings that is.
  */
@@ -138,7 +138,7 @@ export async function reopenRecordings(trx: Knex.Transaction, call: CallKey): Pr
     .update({ state: 'waiting', error: null, transcribed_at: null })
 }
 
-/** What recordings say of a call's times, for where Twilio did not say it of the call itself. */
+/** A call's times according to its recordings, where Twilio did not report them for the call. */
 export interface RecordedTimes {
   recording_started_at: Date | null
   recording_duration_sec: number | null

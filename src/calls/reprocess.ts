@@ -10,9 +10,9 @@ export type Reprocessing =
   | { result: 'not_ended'; state: string }
 
 /**
- * Queues a failed or completed call again. No recording is transcribed twice. Of a failed call the finished steps are
- * kept, so only what failed is done again. A completed call is summarised again from all of its recordings; what comes
- * of it replaces its results, and no second event is sent.
+ * Queues a failed or completed call again. No recording is transcribed twice. The finished steps of a failed
+ * call are kept, so only the failed ones run again. A completed call is summarised again from all of its recordings; the
+ * new results replace the old ones, and no second event is sent.
  */
 export async function reprocess(trx: Knex.Transaction, queue: RecordingSender, callSid: string): Promise<Reprocessing> {
   await lockCall(trx, callSid)

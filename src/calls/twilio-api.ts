@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 const deadlineMs = 10_000
 /** A Call resource is about 1.5 KB, and a list has at most {@link pageSize} of them. */
 const maxAnswerBytes = 256 * 1024
-/** Legs of one call, or participants of one conference, that are looked at. */
+/** How many legs of one call, or participants of one conference, are examined. */
 const pageSize = 100
 
 const agent = new Agent({ maxResponseSize: maxAnswerBytes, connect: { timeout: 5_000 } })
@@ -59,7 +59,7 @@ const participantList = z.object({ participants: z.array(z.object({ call_sid: si
 /** `null`: not known now, and worth asking again; `why` is fit for a log line and for an operator's eyes. */
 export type TwilioAnswer<T> = { found: true; value: T } | { found: false } | { found: null; why: string }
 
-/** Who asks, and for which account; `''`: the account is not known, so the one of `TWILIO_ACCOUNT_SID` is tried. */
+/** Who asks, and for which account; `''`: unknown, so `TWILIO_ACCOUNT_SID` is tried. */
 export interface TwilioAsker {
   settings: Config['twilio']
   accountSid: string
@@ -128,7 +128,7 @@ export async function fetchCallsOfRecording(
   return known.length > 0 ? { found: true, value: known } : { found: false }
 }
 
-/** A 404 is an answer only from the account that has the call; from another one it says nothing. */
+/** A 404 counts only from the account of the call; from another one it means nothing. */
 async function ask<T>(
   { settings, accountSid, signal }: TwilioAsker,
   what: string,

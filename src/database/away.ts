@@ -14,12 +14,12 @@ const awayCodes: ReadonlySet<string> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ])
-/** What pg says without a code, where its connection is not one of ours. */
+/** pg's messages without a code, on connections that are not ours. */
 const spokenOf = /^(Connection terminated|Query read timeout|Client (has encountered a connection error|was closed))/
 
 /**
- * Whether the error means that the database cannot be had at present, so that the same request may work later. Judged
- * by codes alone: PostgreSQL's texts, the severity included, are in the language of `lc_messages`.
+ * Whether the error means that the database is unavailable at present, so that the same request may work later. It
+ * looks only at codes: PostgreSQL's texts, the severity included, are in the language of `lc_messages`.
  */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false

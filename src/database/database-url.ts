@@ -5,13 +5,13 @@ const oneAddress =
   'expected one address that follows the primary: HAProxy with on-marked-down shutdown-sessions, a virtual IP or a ' +
   'managed endpoint'
 
-/** What libpq does with several hosts, and `pg` ignores. */
+/** Parameters for several hosts that libpq supports and `pg` ignores. */
 const multiHostParameters = ['target_session_attrs', 'load_balance_hosts', 'hostaddr']
 const fileParameters = ['sslrootcert', 'sslcert', 'sslkey']
 const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 
 /**
- * What `pg` would silently ignore, or fail on later, in the URL of a database.
+ * Checks the URL of a database for parts that `pg` would silently ignore or fail on later.
  *
  * @returns `got <value>; expected <what>`, without user and password; `null`: nothing.
  */
@@ -37,7 +37,7 @@ export function refuseDatabaseUrl(url: string): string | null {
   return null
 }
 
-/** `pg` takes these modes for `verify-full`, and warns about that in ten lines. */
+/** `pg` treats these modes as `verify-full`, and prints ten lines of warning. */
 export const withPlainSslMode = (url: string): string =>
   url.includes('uselibpqcompat=true')
     ? url

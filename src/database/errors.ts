@@ -1,6 +1,6 @@
 /**
- * A connection could not be had, or its session cannot do our work. The message is the one of its cause: what `pg`, the
- * network or the server said.
+ * No connection is available, or its session is unusable. The message is that of the cause: `pg`, the network or the
+ * server.
  */
 export class NoConnection extends Error {
   override name = 'NoConnection'
@@ -15,7 +15,7 @@ export class NoConnection extends Error {
   }
 }
 
-/** Codes of our own, for what neither the server nor `pg` gives one to. */
+/** Our own codes for faults to which neither the server nor `pg` assigns one. */
 export const sessionFaults = {
   standby: 'CALLBOX_STANDBY',
   readOnly: 'CALLBOX_READ_ONLY',
@@ -24,7 +24,7 @@ export const sessionFaults = {
   silent: 'CALLBOX_SILENT',
 } as const
 
-/** A session that is connected and of no use to us. */
+/** A session that is connected but unusable. */
 export class SessionFault extends Error {
   override name = 'SessionFault'
   readonly code: string

@@ -3,7 +3,7 @@ import { readOnlyTransaction, sessionFaults } from './errors.ts'
 import { askSession, judgeSession, type SessionRow, type SettingsLevel, startupSettings } from './session-settings.ts'
 
 export interface GuardedClientConfig extends pg.ClientConfig {
-  /** How long making the connection may take, where that differs from how long a pool may be waited for. */
+  /** How long connecting may take, if it differs from the wait for a pooled connection. */
   connectMs?: number
   /** Shared by all clients of a pool, and changed when a pooler refuses settings. */
   settings?: { level: SettingsLevel }
@@ -13,12 +13,12 @@ export interface GuardedClientConfig extends pg.ClientConfig {
 
 type Callback = (error: Error | null, result: unknown) => void
 
-/** The server gives a statement up this much before we do: then its connection is known to live, and is kept. */
+/** The server aborts a statement this much before we do: the connection is then known to work, and is kept. */
 const serverGivesUpEarlierMs = 500
 /** How long {@link GuardedClient.prove} waits for its answer. */
 const maxProofMs = 3_000
 
-/** What `pg` says without a code when a connection has ended. */
+/** `pg`'s messages without a code for a connection that has ended. */
 const endedWords =
   /^(Connection terminated|Client has encountered a connection error|Client was closed and is not queryable)/
 const unansweredWords = /^Query read timeout/
@@ -43,7 +43,7 @@ export class GuardedClient extends pg.Client {
     this.#deadlineMs = config.query_timeout ?? 0
     // Without a listener the loss of a connection that is in use would end the process; its statement rejects anyway.
     this.on('error', () => this.condemn())
-    // A sign-in that fails on our side leaves the socket open, until the server gives up after a minute.
+    // An authentication that fails on our side leaves the socket open until the server times out after a minute.
     this.connection.on('error', () => this.connection.stream.destroy())
     const query = this.query.bind(this) as (...args: unknown[]) => unknown
     this.query = ((...args: unknown[]) => this.#watch(query, args)) as typeof this.query
@@ -54,7 +54,7 @@ export class GuardedClient extends pg.Client {
     return this.#condemned
   }
 
-  /** Whether it is in the middle of a statement or of a transaction, and so of no use to anyone else. */
+  /** Whether it is in the middle of a statement or transaction, and so cannot be reused. */
   get occupied(): boolean {
     return this.#unanswered > 0 || this.getTransactionStatus() === 'T' || this.getTransactionStatus() === 'E'
   }
@@ -82,14 +82,14 @@ export class GuardedClient extends pg.Client {
     return this.#dropped
   }
 
-  /** Does not say goodbye: a server that has vanished never answers. */
+  /** Closes without the protocol's farewell: a server that has vanished never answers. */
   drop(): void {
     this.condemn()
     this.#dropped = true
     this.connection.stream.destroy()
   }
 
-  /** Asks whether this session can do our work. @throws {SessionFault} when it cannot. */
+  /** Checks that this session is usable. @throws {SessionFault} when it is not. */
   async prove(): Promise<void> {
     this.#proved = false
     const level = this.#config.settings?.level ?? 'all'

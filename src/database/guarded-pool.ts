@@ -4,7 +4,7 @@ import { codeOf, NoConnection, SessionFault, sessionFaults } from './errors.ts'
 import { GuardedClient, type GuardedClientConfig } from './guarded-client.ts'
 import type { SettingsLevel } from './session-settings.ts'
 
-/** A connection that has not been used for this long is asked whether it still can write, in milliseconds. */
+/** A connection that was idle for this long is checked before use, in milliseconds. */
 const recheckMs = 5_000
 
 type Taken = (
@@ -14,7 +14,7 @@ type Taken = (
 ) => void
 type PooledClient = GuardedClient & pg.PoolClient
 
-/** Of a server that answered by itself: about our user, our database, its slots or its state, and no setting of ours. */
+/** SQLSTATEs that concern our user, our database, or the server's slots or state, and not our session settings. */
 const saysWhy = /^(28|3D|53|57)/
 
 /**
@@ -89,7 +89,7 @@ export class GuardedPool extends pg.Pool {
     }
   }
 
-  /** No connection that exists now is used again; those in use go when their user has done with them. */
+  /** Discards all existing connections; those in use are closed when released. */
   condemnAll(why: string): void {
     const fresh = [...this.#clients].filter((client) => !client.condemned)
     for (const client of this.#clients) client.condemn()
@@ -132,7 +132,7 @@ export class GuardedPool extends pg.Pool {
     }
   }
 
-  /** Poolers refuse startup parameters that they do not know, each in its own words: see whether it works without. */
+  /** Poolers reject unknown startup parameters, each with its own message: try without them. */
   async #refusesSettings(error: unknown): Promise<boolean> {
     const code = codeOf(error)
     if (this.#settings.level === 'tracked' || !/^[0-9A-Z]{5}$/.test(code) || saysWhy.test(code)) return false

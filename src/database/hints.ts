@@ -10,7 +10,7 @@ import type { SettingsLevel } from './session-settings.ts'
 /** PostgreSQL's limit for a payload is 8000 bytes (its documentation, NOTIFY). */
 const longestPayload = 7_900
 const heartbeatMs = 5_000
-/** A connection that leads to a server which is no longer the primary may live on; this ends it, in milliseconds. */
+/** A connection to a former primary may stay open; it is closed after this time, in milliseconds. */
 const maxLifeMs = 30 * 60_000
 /** A slow database delays the next hints by no more than this, in milliseconds. */
 const longestRestMs = 20
@@ -119,7 +119,7 @@ export class HintListener {
       this.#onHint([])
       this.#heartbeat(client, connectedMs, lose)
     } catch (error) {
-      // A pooler may not take all settings; the next one asks for fewer.
+      // A pooler may reject some settings; the next connection sends fewer.
       if (/^(08|0A|42)/.test(codeOf(error))) settings.level = 'tracked'
       lose(error)
     }

@@ -7,7 +7,7 @@ import { schemaOfConnections } from './schema.ts'
 const ignore = (): void => undefined
 const pools = new WeakMap<object, GuardedPool>()
 
-/** How a knex differs from the usual: a deadline of 0 is none. */
+/** Options of a knex; a deadline of 0 means none. */
 export interface KnexOptions {
   deadlineMs?: number
   log?: Logger
@@ -33,7 +33,7 @@ export function createKnex(
     log: { warn: ignore, error: ignore, deprecate: ignore, debug: ignore },
   })
   pools.set(database, pool)
-  // knex leaves a pool that it was given open.
+  // knex does not close a pool that was passed to it.
   const client: { destroy(callback?: () => void): Promise<void> } = database.client
   const destroy = client.destroy.bind(client)
   // The pool first: once destroyed, knex no longer gives back the connections of statements that are under way.

@@ -10,7 +10,7 @@ import { migrationsDirectory, migrationsTable, unknownMigrations } from './schem
 /** The first key of the lock; the second is of the schema, so that each Callbox of a database waits for its own alone. */
 const migrationLock = 7_000_001
 
-/** How often the lock is asked for while another migration has it, in milliseconds. */
+/** How often the lock is tried while another migration holds it, in milliseconds. */
 const lockPollMs = 500
 
 /**
@@ -19,9 +19,9 @@ const lockPollMs = 500
  * The lock is held by an open transaction on a connection of its own: it also works through PgBouncer in transaction
  * mode, and a `kill -9` frees it. knex's own lock is a row that a `kill -9` leaves behind, so it is cleared first.
  *
- * Statements take as long as they take, and so does the wait for the lock.
+ * Neither statements nor the wait for the lock have a time limit.
  *
- * @param say told in words when it waits.
+ * @param say called with a message while it waits.
  * @returns the names of the migrations that were applied.
  * @throws {ConfigError} for a database of another version.
  */
@@ -53,7 +53,7 @@ export async function migrate(
   }
 }
 
-/** Asks again and again, so that a connection that has been lost meanwhile is noticed. */
+/** Polls, so that a lost connection is noticed. */
 async function takeLock(trx: Knex.Transaction, schema: string, say: (line: string) => void): Promise<void> {
   for (let tries = 0; ; tries += 1) {
     const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
@@ -61,7 +61,7 @@ async function takeLock(trx: Knex.Transaction, schema: string, say: (line: strin
       [migrationLock, schema],
     )
     if (rows[0]?.taken === true) return
-    if (tries === 0) say('waiting: another callbox migrate is at work on this database')
+    if (tries === 0) say('waiting: another callbox migrate is running on this database')
     await sleep(lockPollMs)
   }
 }

@@ -41,9 +41,9 @@ export interface Narrow {
   indexOrder?: string
 }
 
-/** A page looks through so many rows that do not match before it says where to continue (bench/NOTES.md, "lists"). */
+/** How many rows a page examines before it returns a place to continue (bench/NOTES.md, "lists"). */
 const maxLookedAt = 10_000
-/** So many are sorted instead of searched for. */
+/** Up to this many rows are sorted instead of searched for. */
 const maxSorted = 5_000
 
 /**

@@ -49,7 +49,7 @@ export function createGuardedPool(
   return new GuardedPool(config, log)
 }
 
-/** A plan lives as long as its connection, and one that was made for empty tables must not live long. */
+/** A plan lives as long as its connection, and one made for empty tables must not live long. */
 const planLifeSeconds = 60
 
 /** A pool for plain SQL, and for statements whose plans are kept (see `PlannedStatement`). */

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { Logger } from '../telemetry/logger.ts'
 import { poolOf } from './knex.ts'
 
-/** Defaults of the role or the database that hurt us, where a pooler does not pass our own settings on. */
+/** Defaults of the role or the database that do harm where a pooler does not pass on our own settings. */
 const findHarmfulDefaults = `
   select name, setting from pg_catalog.pg_settings
   where (name = 'default_transaction_isolation' and setting <> 'read committed')
@@ -10,7 +10,7 @@ const findHarmfulDefaults = `
         and setting::bigint between 1 and 10000)
   order by name`
 
-/** Warns once where the defaults cannot be overruled: only the operator can change them. */
+/** Warns once where the defaults cannot be overridden: only the operator can change them. */
 export async function warnOfPooledDefaults(knex: Knex, log: Logger): Promise<void> {
   if (poolOf(knex).settingsLevel === 'all') return
   const { rows } = await knex.raw<{ rows: { name: string; setting: string }[] }>(findHarmfulDefaults)

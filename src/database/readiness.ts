@@ -11,12 +11,12 @@ export const whatIsMissing = async (knex: Knex): Promise<string | null> =>
 
 /** How long `/readyz` waits for the database, in milliseconds. */
 const maxAnswerMs = 4_000
-/** A pool that is exhausted and has answered within this time is only busy, in milliseconds. */
+/** An exhausted pool that has answered within this time is merely busy, in milliseconds. */
 const busyMs = 5_000
 
 /**
- * Asks by the connections that the work uses whether the database can be written to and has the schema of this version.
- * Those who ask while an answer is on its way share it.
+ * Checks, on the connections that the work uses, whether the database can be written to and has the schema of this
+ * version. Concurrent callers share one check.
  */
 export class DatabaseReadiness {
   readonly #knex: Knex

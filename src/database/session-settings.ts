@@ -1,6 +1,6 @@
 import { SessionFault, sessionFaults } from './errors.ts'
 
-/** How long a transaction of ours may do nothing: its process has vanished, and its locks must not outlive it by much. */
+/** How long a transaction may be idle: its process has vanished, and its locks must not outlive it by much. */
 const maxIdleInTransactionMs = 60_000
 
 /** Startup parameters that every pooler passes on: PgBouncer tracks them (its documentation, `track_extra_parameters`). */
@@ -32,7 +32,7 @@ const sessionSettings = {
   tcp_keepalives_count: '3',
 }
 
-/** Whether the server takes all of our settings, or a pooler in between refuses those that it does not know. */
+/** Whether the server accepts all of our settings, or a pooler rejects those that it does not know. */
 export type SettingsLevel = 'all' | 'tracked'
 
 /** @param deadlineMs how long the server works on a statement; 0: as long as it takes. */

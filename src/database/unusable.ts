@@ -9,7 +9,7 @@ interface Trouble {
   /** A clause without names or addresses, fit for `/readyz`. */
   what: string
   todo: string
-  /** Waiting does not help: a role ends at its start. */
+  /** Waiting does not help: a role exits at start. */
   needsOperator: boolean
 }
 
@@ -33,7 +33,7 @@ const connectTroubles: Record<string, Trouble> = {
     'raise max_connections or the limit of the role or database, or put PgBouncer in between',
   ),
   '55000': trouble('the database accepts no connections', 'alter database … with allow_connections true'),
-  '57P03': trouble('the server is starting, stopping or recovering', 'wait for it; its log says how far it is'),
+  '57P03': trouble('the server is starting, stopping or recovering', 'wait for it; its log shows the progress'),
   '57P01': trouble('the server is stopping', 'start it again'),
   '57P05': trouble('the server closed an idle session', 'wait'),
   '42704': mistake('the server does not know a parameter of the URL', 'remove it from the URL'),
@@ -89,7 +89,7 @@ const otherTroubles: Record<string, Trouble> = {
   ),
 }
 
-/** What `pg` says without a code; its texts are always English. */
+/** `pg`'s messages without a code; they are always in English. */
 const spoken: [RegExp, Trouble][] = [
   [
     /does not support SSL|error establishing an SSL/,
@@ -99,7 +99,10 @@ const spoken: [RegExp, Trouble][] = [
     ),
   ],
   [/client password must be/, mistake('the server asks for a password', 'put the password into the URL')],
-  [/^SASL|SCRAM/, mistake('the server and this program share no way to sign in', 'look at pg_hba.conf')],
+  [
+    /^SASL|SCRAM/,
+    mistake('the server and this program have no authentication method in common', 'look at pg_hba.conf'),
+  ],
   [/^Connection terminated due to connection timeout|^timeout expired/, otherTroubles['ETIMEDOUT'] as Trouble],
   [/^Connection terminated/, otherTroubles['ECONNRESET'] as Trouble],
 ]
@@ -134,7 +137,7 @@ function troubleOf(error: unknown): Trouble | null {
   return code in otherTroubles ? (otherTroubles[code] ?? null) : null
 }
 
-/** Whether the database refuses us for a reason that waiting does not mend. */
+/** Whether the database refuses us for a reason that does not pass with time. */
 export const needsOperator = (error: unknown): boolean =>
   error instanceof ConfigError || troubleOf(error)?.needsOperator === true
 
@@ -149,7 +152,7 @@ export function describeTrouble(error: unknown): string {
   return code === '' ? 'the database cannot be asked; the log has the reason' : `the database reports error ${code}`
 }
 
-/** One line for the person who gave the address of a database that cannot be used; else the error itself. */
+/** One line for the operator who set the URL of an unusable database; other errors are returned as they are. */
 export function explainUnusable(error: unknown, variable: DatabaseVariable): unknown {
   const found = troubleOf(error)
   const said = messageOf(error)
@@ -172,7 +175,7 @@ export function explainMigration(error: unknown, variable: DatabaseVariable): un
   if (error instanceof NoConnection || !isSqlState(code)) return explainUnusable(error, variable)
   if (taken.test(code)) {
     return new ConfigError(
-      `${variable}: ${said}, and callbox migrate did not make it; use a database or DATABASE_SCHEMA of its own`,
+      `${variable}: ${said}, and callbox migrate did not create it; use a database or DATABASE_SCHEMA of its own`,
     )
   }
   const todo =
@@ -185,7 +188,7 @@ export function explainMigration(error: unknown, variable: DatabaseVariable): un
 const ourCodes: ReadonlySet<string> = new Set(Object.values(sessionFaults))
 const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !(code in otherTroubles)
 
-/** In one line, and without the statement that knex puts in front. */
+/** In one line, and without the statement that knex prepends. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const said = error instanceof NoConnection ? error.message : error.message.replace(/^[\s\S]* - /, '')

@@ -24,7 +24,7 @@ export interface ServicePorts {
   adminPort: number
   /** Takes callbacks before the API runs. */
   serveCallbacks(handler: RequestHandler): void
-  /** Until it is called, other requests to the API are answered with 503. */
+  /** Until it is called, other requests to the API get 503. */
   serveApi(handlers: ApiHandlers): void
   shedConnections(): void
   stop(): Promise<void>
@@ -44,7 +44,7 @@ const callbacksStarting: RequestHandler = (request, response, next) => {
 /**
  * Listens on the ports of the process: one, or two where `ADMIN_PORT` keeps operators apart from Twilio.
  *
- * @throws {ConfigError} for a port that cannot be had.
+ * @throws {ConfigError} for a port that is not available.
  */
 export async function openPorts(
   config: Config,

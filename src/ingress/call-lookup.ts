@@ -9,10 +9,10 @@ import {
 } from '../calls/twilio-api.ts'
 import type { Config } from '../config.ts'
 
-/** What Twilio is asked, under the account that the callback names. */
+/** Requests to Twilio, under the account that the callback names. */
 export type Question = { accountSid: string } & (
   | { about: 'call'; callSid: string; withLegs: boolean }
-  /** Which calls a recording is of that names none. */
+  /** The calls of a recording that names none. */
   | { about: 'recording'; recordingSid: string; conferenceSid: string }
 )
 
@@ -20,7 +20,7 @@ export type Question = { accountSid: string } & (
 export interface ToldCall {
   /** Of the call without a parent. */
   callSid: string
-  /** From the one that was asked about up to the call, and its legs if they were asked for. */
+  /** The leg asked about, its parents up to the call, and the call's legs if requested. */
   resources: CallResource[]
   /** Whether all its legs are among `resources`. */
   legsListed: boolean
@@ -30,7 +30,7 @@ export type CallAnswer = TwilioAnswer<ToldCall[]>
 
 /** Requests under way at once. Twilio allows 100 on an account; the pipeline needs some too. */
 const limit = 16
-/** Calls of one conference that are looked at. */
+/** How many calls of one conference are examined. */
 const maxCandidates = 10
 
 /** Asks Twilio about calls, each of them once at a time however many callbacks wait for the answer. */
@@ -54,7 +54,7 @@ export class CallLookup {
     return answer
   }
 
-  /** Ends all waiting, with the answer "not known now". */
+  /** Ends all pending requests with the answer "not known now". */
   stop(): void {
     this.#stopping.abort()
   }
@@ -77,7 +77,7 @@ export class CallLookup {
   }
 }
 
-/** From a leg up to the call that it belongs to. */
+/** Follows a leg's parents up to the call. */
 async function climb(asker: TwilioAsker, callSid: string, withLegs: boolean): Promise<TwilioAnswer<ToldCall>> {
   const resources: CallResource[] = []
   let sid = callSid

@@ -7,17 +7,17 @@ import { CallbackSpool, type SpooledCallback } from './callback-spool.ts'
 import { storeCallback } from './callback-store.ts'
 import { isUnstorable, SpoolReplay, storeDeadlineMs } from './spool-replay.ts'
 
-/** How long the disk may take, in milliseconds. Twilio waits 15 s, for it and the database. */
+/** How long the disk may take, in milliseconds. Twilio waits 15 s for disk and database together. */
 const spoolDeadlineMs = 5_000
-/** How long the database is left alone after it failed, in milliseconds. */
+/** How long the database is not tried after a failure, in milliseconds. */
 const retryMs = 500
-/** How often files of other processes are looked for, in milliseconds. */
+/** How often the spool is checked for files of other processes, in milliseconds. */
 const refreshMs = 10_000
 
 /** `repeated`: it was stored before. */
 export type Taken = 'stored' | 'repeated' | 'spooled'
 
-/** What the spool says of itself. */
+/** The state of the spool. */
 export interface SpoolState {
   waiting: number
   /** 0: none waits. */
@@ -34,13 +34,13 @@ interface IntakeDependencies {
 }
 
 /**
- * Takes signed callbacks: into the database, or onto the disk while the database is away.
+ * Accepts signed callbacks: into the database, or onto disk while the database is away.
  *
  *   direct ── a store fails or takes 5 s ──▶ spooling ── the spool is empty ──▶ direct
  *
- * While entries wait, those that come queue behind them, so one process stores its callbacks in the order in which they came.
- * Between processes there is no order, and matching needs none. A store that failed may have been committed: the entry is then
- * a repeated callback, which changes nothing.
+ * While entries wait, new ones queue behind them, so a process stores its callbacks in order of arrival. There is no order
+ * between processes, and matching needs none. A store that failed may have been committed: the entry is then a repeated
+ * callback, which changes nothing.
  */
 export class CallbackIntake {
   readonly #knex: Knex
@@ -48,16 +48,16 @@ export class CallbackIntake {
   readonly #spool: CallbackSpool
   readonly #replay: SpoolReplay
   #onStored: () => void = () => undefined
-  /** Until then the database is not asked, by `performance.now()`. Written by #databaseFailed and when the replay has stored. */
+  /** The database is not tried before this time (`performance.now()`). Written by #databaseFailed and by a successful replay. */
   #awayUntilMs = Number.NEGATIVE_INFINITY
   #unusable: string | null = null
-  /** Whether the log has said that callbacks are kept on disk. */
+  /** Whether keeping callbacks on disk has been logged. */
   #isAnnounced = false
   #replaying: Promise<void> | null = null
   #isPrepared = false
   #refreshedMs = Number.NEGATIVE_INFINITY
   #stopping = false
-  /** Whether the replay rests because nothing waits, and not because the database is away. */
+  /** Whether the replay rests because nothing waits, rather than because the database is away. */
   #isIdle = false
   #endRest: () => void = () => undefined
 
@@ -74,13 +74,13 @@ export class CallbackIntake {
     })
   }
 
-  /** Begins to replay. A spool that cannot be used is logged: callbacks are then refused while the database is away. */
+  /** Starts the replay. An unusable spool is logged: callbacks are then refused while the database is away. */
   async start(): Promise<void> {
     await this.#prepare()
     this.#replaying = this.#replayAll()
   }
 
-  /** What is on disk stays there for the next start. */
+  /** Stops the replay. Entries on disk stay there for the next start. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#endRest()
@@ -101,7 +101,7 @@ export class CallbackIntake {
     return { waiting, oldestSeconds, damaged, unusable: this.#unusable }
   }
 
-  /** @throws Error when neither the database nor the disk takes it, or the database can never hold it. */
+  /** @throws Error when both database and disk fail, or the database can never store it. */
   async take(kind: CallbackKind, query: string, body: string): Promise<Taken> {
     const name = this.#spool.newName()
     const callback: SpooledCallback = { kind, query, body, receivedAt: new Date() }
@@ -172,7 +172,7 @@ export class CallbackIntake {
     return promise.finally(() => clearTimeout(timer))
   }
 
-  /** One round over all that waits. @returns how many were stored. */
+  /** One round over all waiting entries. @returns how many were stored. */
   async #replayOnce(): Promise<number> {
     const replayed = await this.#replay.run(
       () => this.#refresh(),
@@ -192,7 +192,7 @@ export class CallbackIntake {
 
   #databaseFailed(err: unknown): void {
     this.#awayUntilMs = performance.now() + retryMs
-    const text = 'the database does not take callbacks; they are kept on disk'
+    const text = 'the database does not accept callbacks; they are kept on disk'
     if (this.#isAnnounced) this.#log.debug({ event: 'spool.waiting', err }, text)
     else this.#log.warn({ event: 'spool.started', err }, text)
     this.#isAnnounced = true

@@ -34,9 +34,9 @@ const titles = {
 
 /**
  * Twilio's callbacks: 403 for a forged one, 204 once it is stored in the database or, while that is away, on disk,
- * whatever it says: what makes no sense is kept unmatched, with a reason. 503 if neither takes it: Twilio repeats it, as the
- * README has it configured. A callback that comes with another method or to another path is a mistake in Twilio's
- * settings: it is refused, logged and counted, so that it does not go unnoticed.
+ * whatever its content: a nonsensical one is kept unmatched, with a reason. 503 if both fail: Twilio retries it, as
+ * configured in README.md. A callback with another method or to another path is a mistake in Twilio's settings: it is
+ * refused, logged and counted, so that it does not go unnoticed.
  */
 export function callbackRouter(deps: RouterDeps): express.Router {
   const router = express.Router()
@@ -54,7 +54,7 @@ export function callbackRouter(deps: RouterDeps): express.Router {
       response.status(204).end()
     })
     router.all(path, (request, response) => {
-      const detail = `method ${request.method} is not allowed; use POST, which is a setting of the callback at Twilio`
+      const detail = `method ${request.method} is not allowed; use POST, a setting of the callback at Twilio`
       response.set('allow', 'POST')
       refuse(deps, kind, response, { status: 405, result: 'wrong_method', detail })
     })
@@ -85,8 +85,8 @@ export function callbackRouter(deps: RouterDeps): express.Router {
 }
 
 /**
- * Refuses callbacks to a path that takes none: what is below `/webhook`, or has a signature of Twilio. To be mounted after
- * all that Twilio calls.
+ * Refuses callbacks to other paths: requests below `/webhook` or with a Twilio signature. Mount it after all routes that
+ * Twilio calls.
  */
 export function strayCallbacks(deps: Pick<RouterDeps, 'log' | 'metrics'>): express.RequestHandler {
   return (request, response, next) => {

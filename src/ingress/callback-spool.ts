@@ -14,7 +14,7 @@ const spooled = z.object({
 /** A signed callback that waits for the database. */
 export type SpooledCallback = z.infer<typeof spooled>
 
-/** A file that is not what {@link CallbackSpool.append} wrote; its message names no content. */
+/** A file that {@link CallbackSpool.append} did not write in this form; the message quotes no content. */
 export class DamagedEntry extends Error {
   override name = 'DamagedEntry'
 }
@@ -24,23 +24,23 @@ export class SpoolFull extends Error {
 }
 
 /**
- * What Twilio sends in 15 minutes of 100 callbacks a second. A callback has about 1 KB and takes a block of 4 KB; the second
- * limit is for callers that send the 64 KB which the API takes.
+ * What Twilio sends in 15 minutes of 100 callbacks a second. A callback has about 1 KB and occupies a block of 4 KB;
+ * the second limit is for callers that send the maximum of 64 KB.
  */
 const maxEntries = 100_000
 const maxBytes = 256 * 1024 * 1024
 
-/** An unfinished file of this age belongs to a process that has died, in milliseconds. */
+/** From this age on an unfinished file belongs to a process that has died, in milliseconds. */
 const abandonedMs = 60_000
 
 const entryName = /^\d{16}-[0-9a-f]{8}\.callback$/
 const header = 'callbox callback 1 '
 
 /**
- * Callbacks on disk, one file each, in the order in which they came. A file appears under its name when all of it has been
- * written and synced, and {@link append} resolves when its directory entry is synced too, so what was acknowledged outlives
- * `kill -9` and a power cut. Several processes may share the directory: names never collide, and a file that another process
- * has removed is gone for this one as well.
+ * Callbacks on disk, one file each, in order of arrival. A file appears under its name only when it is completely written
+ * and synced, and {@link append} resolves when its directory entry is synced too, so acknowledged callbacks survive
+ * `kill -9` and a power cut. Several processes may share the directory: names never collide, and a file that another
+ * process removed is gone for this one as well.
  *
  * Files have mode 0600: callbacks hold phone numbers.
  */
@@ -48,7 +48,7 @@ export class CallbackSpool {
   readonly directory: string
   readonly #damagedDirectory: string
   readonly #sync: DirectorySync
-  /** Names with their sizes, those that are being written included. Written by append, refresh and #forget alone. */
+  /** Names with sizes, including files being written. Written only by append, refresh and #forget. */
   readonly #entries = new Map<string, number>()
   /** Names in {@link #entries} that are not on disk yet. */
   readonly #writing = new Set<string>()
@@ -62,7 +62,7 @@ export class CallbackSpool {
     this.#sync = new DirectorySync(this.directory)
   }
 
-  /** Entries that wait, and what is set aside. */
+  /** Waiting entries, and those set aside. */
   get waiting(): number {
     return this.#entries.size
   }
@@ -76,19 +76,19 @@ export class CallbackSpool {
     return this.#damaged
   }
 
-  /** Names of what is on disk, the oldest first. */
+  /** Names of the entries on disk, oldest first. */
   names(): string[] {
     return [...this.#entries.keys()].filter((name) => !this.#writing.has(name)).sort()
   }
 
-  /** When the oldest entry came, in milliseconds since the epoch; `null`: none waits. */
+  /** When the oldest entry arrived, in milliseconds since the epoch; `null`: none waits. */
   oldestAt(): number | null {
     let oldest: string | null = null
     for (const name of this.#entries.keys()) if (oldest === null || name < oldest) oldest = name
     return oldest === null ? null : microsOf(oldest) / 1000
   }
 
-  /** Makes the directory and reads what an earlier process left. @throws Error of Node when it cannot be used. */
+  /** Creates the directory and reads what an earlier process left. @throws Error of Node when it cannot be used. */
   async prepare(): Promise<void> {
     await mkdir(this.#damagedDirectory, { recursive: true, mode: 0o700 })
     for (const directory of [this.directory, dirname(this.directory)]) await new DirectorySync(directory).sync()
@@ -110,7 +110,7 @@ export class CallbackSpool {
     }
   }
 
-  /** Looks which files other processes have added or removed. */
+  /** Checks which files other processes have added or removed. */
   async refresh(): Promise<void> {
     const before = new Set(this.#entries.keys())
     const onDisk = new Set((await readdir(this.directory)).filter((name) => entryName.test(name)))
@@ -126,7 +126,7 @@ export class CallbackSpool {
     this.#damaged = (await readdir(this.#damagedDirectory).catch(() => [])).length
   }
 
-  /** A name for a callback that comes now: names sort in the order in which they were given out. */
+  /** A name for a new callback: names sort in the order of their creation. */
   newName(): string {
     this.#lastMicros = Math.max(Date.now() * 1000, this.#lastMicros + 1)
     return `${String(this.#lastMicros).padStart(16, '0')}-${randomBytes(4).toString('hex')}.callback`
@@ -176,7 +176,7 @@ export class CallbackSpool {
     return parsed.data
   }
 
-  /** Takes a replayed entry off the disk. Not synced: an entry that comes back is a repeated callback, which changes nothing. */
+  /** Removes a replayed entry. Not synced: an entry that reappears is a repeated callback, which changes nothing. */
   async remove(name: string): Promise<void> {
     await rm(join(this.directory, name), { force: true })
     this.#forget(name)
@@ -229,7 +229,7 @@ async function writeSynced(path: string, bytes: Buffer): Promise<void> {
   }
 }
 
-/** When it came, in microseconds since the epoch. */
+/** When it arrived, in microseconds since the epoch. */
 const microsOf = (name: string): number => Number(name.slice(0, 16))
 
 const checksumOf = (content: string): string => createHash('sha256').update(content).digest('hex')

@@ -31,14 +31,14 @@ export interface SignedCallback {
 }
 
 /**
- * Stores a callback as it came, unless it is there already: Twilio repeats what it believes unanswered, and two callbacks
- * of which the signed content is the same say the same. A repeated one that found no business is matched again.
+ * Stores a callback as it came, unless it is already there: Twilio repeats callbacks that it considers unanswered, and
+ * callbacks with the same signed content are the same. A repeated one that found no business is matched again.
  */
 export async function storeCallback(knex: Knex, callback: SignedCallback): Promise<'stored' | 'repeated'> {
   return (await storeCallbacks(knex, [callback])) > 0 ? 'stored' : 'repeated'
 }
 
-/** Stores callbacks in their order, all of them or none. @returns how many were not there. */
+/** Stores callbacks in order, all of them or none. @returns how many were new. */
 export async function storeCallbacks(knex: Knex, callbacks: readonly SignedCallback[]): Promise<number> {
   const rows = callbacks.map(rowOf)
   const inserted = await knex('callbox.twilio_callbacks')
@@ -76,7 +76,7 @@ function rowOf({ kind, query, body, receivedAt }: SignedCallback) {
   }
 }
 
-/** Whether a callback could be stored now; none is. */
+/** Checks whether a callback could be stored now, without storing one. */
 export async function canStore(knex: Knex): Promise<boolean> {
   const rollBack = new Error('only tried')
   const error = await knex
@@ -99,7 +99,7 @@ function fingerprintOf(kind: CallbackKind, query: string, body: string): Buffer 
 /** E.164 if an address has a number, so that a business with that number finds it; else as Twilio wrote it. */
 const numberOrText = (address: string): string => phoneNumberOf(address) || address
 
-/** How many of the oldest due callbacks are looked at for one that nobody else has claimed. */
+/** How many of the oldest due callbacks are examined for one that no other process has claimed. */
 const claimWindow = 64
 
 /**
@@ -189,7 +189,7 @@ export async function postpone(
     .update({ match_at: connection.raw('clock_timestamp() + make_interval(secs => ?)', [waitSeconds]), tries, reason })
 }
 
-/** Has the other callbacks of a call and its legs matched now, if they wait or found no business. */
+/** Queues the other callbacks of a call and its legs for matching, if they wait or found no business. */
 export async function wakeOthers(trx: Knex.Transaction, callSids: readonly string[]): Promise<void> {
   await trx.raw(
     `update callbox.twilio_callbacks set state = 'new', match_at = clock_timestamp()

@@ -13,10 +13,10 @@ interface Candidate {
 }
 
 /**
- * Of the calls of one conference the one that its recording is of: a call from a phone before one to a phone before any
- * other, then the one that began first. `null`: they are of different businesses.
+ * Chooses the call that a conference's recording belongs to: a call from a phone first, then one to a phone, then any
+ * other; among equals the one that began first. `null`: the calls belong to different businesses.
  *
- * @param named the business that the signed URL names, if it does: its calls are meant.
+ * @param named the business that the signed URL names, if any: only its calls are considered.
  */
 export async function chooseCall(
   trx: Knex.Transaction,

@@ -15,7 +15,7 @@ export interface CallToPlace {
   answer: CallAnswer | null
   /** The call in it. */
   told: ToldCall | null
-  /** Whether to do without what Twilio did not answer, where something else tells the business. */
+  /** Whether to decide without Twilio's answer where something else names the business. */
   patienceIsOver: boolean
 }
 
@@ -29,9 +29,9 @@ const placedByAgent = 'a phone system placed the call, and its leg to the custom
 const noSuchCall = 'Twilio knows no such call'
 
 /**
- * Whose call it is, in the order of the contract: the known call's business, the one that the URL names, the one whose
- * number the call's legs show. What Twilio has said of the legs is stored already. A call that is known by a number only
- * is released when a leg that came later shows that it is another business's.
+ * Finds the business of a call, in this order: that of the known call, the one that the URL names, the one whose number
+ * the call's legs show. Twilio's facts about the legs are already stored. A call that was assigned only by its number is
+ * released when a later leg shows that it belongs to another business.
  */
 export async function findBusiness(trx: Knex.Transaction, call: CallToPlace): Promise<Place> {
   const known = await trx('callbox.calls')
@@ -69,12 +69,12 @@ async function byNumbers(trx: Knex.Transaction, call: CallToPlace): Promise<Plac
   }
   if (reading.is === 'known' && reading.businessId !== null) return { businessId: reading.businessId }
   if (reading.is !== 'known')
-    return { unmatched: 'numbers of two businesses are on its legs, and nothing says whose it is' }
+    return { unmatched: 'its legs have numbers of two businesses, and nothing decides between them' }
   const which = reading.parties.direction === 'outbound' ? 'calling' : 'called'
   return { unmatched: `no business has the ${which} number` }
 }
 
-/** Why the `business_id` of a signed URL names no business; `null`: it does, or there is none. */
+/** Why the `business_id` of a signed URL names no business; `null`: it names one, or is absent. */
 export async function whyMisnamed(
   trx: Knex.Transaction,
   urlBusinessId: string | null | 'invalid',
@@ -85,7 +85,7 @@ export async function whyMisnamed(
   return business ? null : `the business_id of its URL: there is no business ${urlBusinessId}`
 }
 
-/** The same for all callbacks of a call: its number must not decide what a URL says otherwise. */
+/** Applies to all callbacks of a call: its number must not override what a URL says. */
 async function misnamedBusiness(trx: Knex.Transaction, callSids: readonly string[]): Promise<string | null> {
   const queries = await trx('callbox.twilio_callbacks')
     .whereIn('call_sid', [...callSids])

@@ -20,7 +20,7 @@ interface IngressDeps {
 /** Twilio to calls: `router` takes and stores callbacks; between `start` and `stop` stored ones are matched. */
 export interface Ingress {
   router: express.Router
-  /** To be mounted after all that Twilio calls. */
+  /** Mount it after all routes that Twilio calls. */
   strays: express.RequestHandler
   start(): void
   stop(): Promise<void>

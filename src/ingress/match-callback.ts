@@ -32,7 +32,7 @@ export type MatchResult =
   | { outcome: 'ask'; question: Question }
   | { outcome: 'not now'; why: string }
 
-/** For how many questions to Twilio without an answer a callback waits that something else can place: about 7 s. */
+/** How many failed requests to Twilio a callback waits for if its business is known otherwise: about 7 s. */
 const patience = 4
 
 /**
@@ -98,7 +98,7 @@ export async function matchCallback(
   return { outcome: 'matched', ...call, recording }
 }
 
-/** A call that failed because its direction was not to be had goes on once it is. @returns whether it was one. */
+/** Resumes a call that failed because its direction was unknown. @returns whether it was one. */
 async function takeUpAgain(
   trx: Knex.Transaction,
   call: { businessId: string; callSid: string },
@@ -117,7 +117,7 @@ async function leaveUnmatched(trx: Knex.Transaction, stored: StoredCallback, rea
   return { outcome: 'unmatched', reason }
 }
 
-/** The CallSid of a callback that names none: a conference's recording. A result, if it is not known (yet). */
+/** The CallSid for a callback that names none (a conference's recording); a result, if it is not known yet. */
 async function nameTheCall(
   trx: Knex.Transaction,
   stored: StoredCallback,
@@ -132,7 +132,7 @@ async function nameTheCall(
     return { outcome: 'ask', question: { about: 'recording', accountSid, recordingSid, conferenceSid } }
   }
   if (answer.found === null) return { outcome: 'not now', why: answer.why }
-  if (!answer.found) return await leaveUnmatched(trx, stored, 'it names no CallSid, and Twilio knows no call of it')
+  if (!answer.found) return await leaveUnmatched(trx, stored, 'it names no CallSid, and Twilio knows no call for it')
   await lockBusinessesForMatching(trx)
   const urlBusinessId = businessIdOfUrl(stored.query)
   const misnamed = await whyMisnamed(trx, urlBusinessId)
@@ -146,7 +146,7 @@ async function nameTheCall(
   return chosen
 }
 
-/** Of an answer about several calls the one about `callSid`. */
+/** The resource of `callSid` in an answer about several calls. */
 function narrowed(answer: CallAnswer | null, callSid: string): CallAnswer | null {
   if (!answer?.found) return answer
   return { found: true, value: answer.value.filter((told) => told.callSid === callSid) }
@@ -157,7 +157,7 @@ function parentNamed(stored: StoredCallback, told: ToldCall | null): string | nu
   return own?.parent_call_sid || stored.parent_call_sid
 }
 
-/** Why nothing can be made of a callback, whatever else is known. */
+/** Why a callback is unusable on its own; `null`: it is usable. */
 async function refusalOf(
   trx: Knex.Transaction,
   stored: StoredCallback,
@@ -175,7 +175,7 @@ async function refusalOf(
   return `the direction ${JSON.stringify(maskPhone(odd.slice(0, 40)))} is none that Callbox knows`
 }
 
-/** Stores what the callback, and Twilio's answer, say of the call and its legs. */
+/** Stores what the callback and Twilio's answer say about the call and its legs. */
 async function recordLegs(
   trx: Knex.Transaction,
   stored: StoredCallback,

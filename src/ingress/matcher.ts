@@ -15,7 +15,7 @@ interface MatcherDeps extends MatchContext {
 const lanes = 4
 /** A wake may be lost (a crash, another process), so the table is read this often anyway. */
 const pollMs = 1_000
-/** While Twilio is asked, nobody else takes the callback: a question takes 10 s at most, a leg needs two. */
+/** No other process claims the callback while Twilio is asked: a request takes at most 10 s, and a leg needs two. */
 const askingSeconds = 30
 const longestWaitSeconds = 300
 

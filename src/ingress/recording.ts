@@ -21,8 +21,8 @@ interface RecordingContext {
  *
  * Each recording is stored once. A usable one starts the pipeline, also for a call that failed before, and joins a call
  * that is in the pipeline. A recording that Twilio could not make (`absent`: too short or silent, `failed`) fails the
- * call if no other is there, so that it does not look as if it were still to come. So the end is the same in any order.
- * Other statuses (`in-progress`) say nothing that matters here.
+ * call if no other is there, so that it does not look as if it were still to come. The result is the same in any order.
+ * Other statuses (`in-progress`) are ignored.
  */
 export async function applyRecording(
   trx: Knex.Transaction,
@@ -31,7 +31,7 @@ export async function applyRecording(
   { settings, queue }: RecordingContext,
 ): Promise<RecordingOutcome> {
   const error = whyUnusable(callback)
-  // `completed` is also what Twilio reports when nobody says what to report.
+  // Twilio also reports `completed` when the statuses to report are not configured.
   if (error === null && callback.RecordingStatus !== 'completed' && callback.RecordingStatus !== '') return 'kept'
 
   const url = error === null ? recordingUrlOf(callback, settings) : null
@@ -59,7 +59,7 @@ function whyUnusable({ RecordingStatus: status, ErrorCode: code }: Callback): st
   return `Twilio has no recording of this call: ${status}${twilioError}`
 }
 
-/** A recording without a SID is known by its address. */
+/** A recording without a SID is identified by its address. */
 const sidOfUrl = (url: string | null): string => url?.match(/\/(RE\w+)(?=$|[./?])/)?.[1] ?? url ?? ''
 
 async function failOpenCall(

@@ -2,9 +2,9 @@ import { Gauge } from 'prom-client'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallbackIntake } from './callback-intake.ts'
 
-/** What becomes of callbacks, and what waits on this process's disk; told by API processes alone. */
+/** What happens to callbacks, and what waits on this process's disk. Only API processes have these metrics. */
 export function spoolMetrics(intake: CallbackIntake, { registry, callbacks }: Metrics): void {
-  // So that the first one that is refused is seen as a rise.
+  // Starting at 0 makes the first refusal visible as a rise.
   for (const kind of ['call_status', 'recording_status']) {
     for (const result of ['stored', 'spooled', 'unavailable']) callbacks.inc({ kind, result }, 0)
   }

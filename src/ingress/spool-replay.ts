@@ -24,11 +24,11 @@ interface Entry {
 interface ReplayEvents {
   /** Called after each statement that stored entries. */
   stored(): void
-  /** The database does not take them now. */
+  /** The database does not accept them now. */
   away(error: unknown): void
 }
 
-/** Stores what is in a spool, the oldest first. An entry that cannot be stored, read or removed holds up no other. */
+/** Stores the entries of a spool, oldest first. An entry that cannot be stored, read or removed does not hold up others. */
 export class SpoolReplay {
   readonly #spool: CallbackSpool
   readonly #knex: Knex
@@ -36,9 +36,9 @@ export class SpoolReplay {
   readonly #events: ReplayEvents
   /** How often an entry failed, in reading or storing. Written by #countFailure, #setAside and #finish. */
   readonly #failures = new Map<string, number>()
-  /** Entries that the database has and that could not be removed. Written by #finish and #remove. */
+  /** Entries that are stored but could not be removed. Written by #finish and #remove. */
   readonly #storedAlready = new Set<string>()
-  /** Whether the log has said that the disk fails. */
+  /** Whether the failing disk has been logged. */
   #isAnnounced = false
 
   constructor(spool: CallbackSpool, knex: Knex, log: Logger, events: ReplayEvents) {
@@ -48,7 +48,7 @@ export class SpoolReplay {
     this.#events = events
   }
 
-  /** One round over all that waits, until the database fails or `isStopping`. @returns how many were stored. */
+  /** One round over all waiting entries, until the database fails or `isStopping`. @returns how many were stored. */
   async run(refresh: () => Promise<void>, isStopping: () => boolean): Promise<number> {
     let replayed = 0
     try {
@@ -66,7 +66,7 @@ export class SpoolReplay {
     return replayed
   }
 
-  /** All in one statement; one after the other if the database does not take that. */
+  /** Stores all in one statement, or one by one if that fails. */
   async #replayBatch(names: string[]): Promise<{ stored: number; isAway: boolean }> {
     const all = await Promise.all(names.map(async (name) => ({ name, callback: await this.#read(name) })))
     const read = all.flatMap(({ name, callback }) => (callback === null ? [] : [{ name, callback }]))
@@ -95,7 +95,7 @@ export class SpoolReplay {
     return { stored, isAway: false }
   }
 
-  /** `null`: there is nothing to store, or it is set aside. */
+  /** `null`: nothing to store, or the entry was set aside. */
   async #read(name: string): Promise<SpooledCallback | null> {
     if (this.#storedAlready.has(name)) {
       await this.#remove(name)
@@ -140,7 +140,7 @@ export class SpoolReplay {
     await Promise.all(entries.map(({ name }) => this.#remove(name)))
   }
 
-  /** A disk that has become read-only holds up no other entry. */
+  /** A disk that has become read-only does not hold up other entries. */
   async #remove(name: string): Promise<void> {
     try {
       await this.#spool.remove(name)

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js'
 
-/** A prefix below which a NAT64 translator puts IPv4 addresses (RFC 6052, section 2.2). */
+/** A prefix in which a NAT64 translator embeds IPv4 addresses (RFC 6052, section 2.2). */
 export interface Nat64Prefix {
   prefix: ipaddr.IPv6
   bits: number
@@ -30,7 +30,7 @@ export function translatedIPv4s(address: ipaddr.IPv6, ownPrefixes: readonly Nat6
     .map(({ bits }) => translated(address, bits))
 }
 
-/** Whether it is below RFC 8215's prefix. Without a prefix of the operator's its IPv4 address is not known. */
+/** Whether it is in RFC 8215's prefix. Its IPv4 address is unknown unless the operator names a prefix. */
 export const isLocalNat64 = (address: ipaddr.IPv6): boolean => address.match(localNat64)
 
 /** The IPv4 addresses to which packets for this address may be tunnelled: 6to4, Teredo, ISATAP and older forms. */

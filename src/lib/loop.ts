@@ -29,7 +29,7 @@ export class Loop {
     this.#endRest?.()
   }
 
-  /** Resolves when the work under way has ended; nothing begins after that. */
+  /** Resolves when the current work has ended; no more begins. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.wake()

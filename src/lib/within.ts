@@ -1,10 +1,11 @@
-/** Something took longer than it may. */
+/** An operation exceeded its deadline. */
 export class NotInTime extends Error {
   override name = 'NotInTime'
 }
 
 /**
- * What `work` comes to within `ms` milliseconds; it is not stopped after that, and what comes of it is ignored.
+ * Resolves with the result of `work` if it arrives within `ms` milliseconds. Late work is not stopped; its result is
+ * ignored.
  *
  * @param who named in the message, such as `the database`.
  * @throws {NotInTime}

@@ -10,13 +10,13 @@ interface AccountingDependencies {
   log: Logger
 }
 
-/** Away from the full hour, when everybody's timers run. */
+/** Not on the full hour, when most timers run. */
 const everyHour = '41 * * * *'
-/** A transaction may commit this long after its events were created; they are examined again until then. */
+/** A transaction may commit this long after its events were created; until then they are examined again. */
 const overlap = '1 hour'
 const installationKey = 'accounted_until'
 
-/** Examines each hour what was enqueued since the last time. Every API process may run it: one does the work. */
+/** Examines each hour what was enqueued since the last time. Every API process may run it; only one does the work. */
 export function startAccounting(dependencies: AccountingDependencies): { stop(): Promise<void> } {
   let running: Promise<unknown> = Promise.resolve()
   const task = schedule(

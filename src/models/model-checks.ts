@@ -42,7 +42,7 @@ export async function saveModelCheck(knex: Knex, check: ModelCheck): Promise<voi
 
 const forgetOtherModel = 'delete from callbox.model_checks where use = ? and model <> ?'
 
-/** Forgets what was said about the model that was used before this one. */
+/** Deletes the check of the model used before this one. */
 export async function forgetFormerModel(knex: Knex, use: ModelUse, model: string): Promise<void> {
   await knex.raw(forgetOtherModel, [use, model])
 }

@@ -1,4 +1,4 @@
-/** Event types of Callbox itself; they keep their label however many types other programs enqueue. */
+/** Callbox's own event types; they keep their label however many types other programs enqueue. */
 const ownTypes: ReadonlySet<string> = new Set([
   'call.ended',
   'call.failed',

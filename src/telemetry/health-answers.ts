@@ -2,12 +2,12 @@ import { z } from 'zod'
 
 export const aliveAnswer = z.object({ status: z.literal('alive') })
 
-/** Told by an API with callbacks on disk, or that could keep none there. */
+/** Reported by an API that has callbacks on disk, or whose spool is unusable. */
 const callbacks = z.object({
-  taken: z.boolean().meta({ description: 'whether the database or the disk takes callbacks now' }),
+  taken: z.boolean().meta({ description: 'whether the database or the disk accepts callbacks now' }),
   waiting: z.int().meta({ description: 'on disk, for the database' }),
   oldest_seconds: z.number().meta({ description: 'how long the oldest of them has waited' }),
-  damaged: z.int().meta({ description: 'set aside, since they can never be stored' }),
+  damaged: z.int().meta({ description: 'set aside because they can never be stored' }),
   disk: z
     .string()
     .optional()

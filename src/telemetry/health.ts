@@ -7,17 +7,17 @@ export type ReadinessCheck = () => Promise<string | null>
 
 /** What an API process adds to its readiness. */
 export interface CallbackReadiness {
-  /** Whether callbacks of Twilio are taken, be it onto the disk. */
+  /** Whether Twilio's callbacks are accepted, be it onto disk. */
   checks: readonly ReadinessCheck[]
   /** `null`: there is nothing to say. */
   detail(): Omit<CallbacksAnswer, 'taken'> | null
 }
 
 /**
- * `/healthz` (alive) and `/readyz` (fit for work; 503 with the reasons), the same in every role.
+ * `/healthz` (alive) and `/readyz` (able to work; 503 with the reasons), the same in every role.
  *
  * An API also has `/readyz/callbacks`. While the database is away `/readyz` is 503, since nothing else works, and this one is
- * 200 as long as callbacks are kept on disk: a balancer that follows it does not take the last API away from Twilio.
+ * 200 as long as callbacks are kept on disk: a load balancer that polls it does not take the last API out of rotation.
  *
  * @param onReadyAsked called for each request of either.
  * @param callbacks `null`: not an API.

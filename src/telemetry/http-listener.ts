@@ -16,7 +16,7 @@ export interface HttpListener {
 const maxAnswerMs = 10_000
 /** How long the headers and the body of a request may take; then it is answered with 408. */
 const maxRequestMs = 30_000
-/** Longer than balancers keep theirs (a minute or less): else they send a request on one that this side is closing. */
+/** Longer than load balancers keep idle connections (at most a minute), or they send requests on one being closed. */
 const idleConnectionMs = 75_000
 
 /**
@@ -64,7 +64,7 @@ export async function listenHttp(
     shedConnections()
     server.close()
     server.closeIdleConnections()
-    // They never end on their own; their clients reconnect.
+    // They never end on their own; clients reconnect.
     for (const response of underWay) if (isEventStream(response)) response.end()
     const last = setTimeout(() => server.closeAllConnections(), maxAnswerMs)
     await closed

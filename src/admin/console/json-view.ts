@@ -35,7 +35,7 @@ export function prettyJson(text: string): JsonView {
 /** The tokens that are shown. */
 function startOf(text: string): { tokens: string[]; length: number } {
   const cut = text.length > maxLength
-  // Half a surrogate pair is no character.
+  // Do not cut a surrogate pair in half.
   const end =
     cut && /[\ud800-\udbff]/.test(text[maxLength - 1] ?? '') ? maxLength - 1 : Math.min(maxLength, text.length)
   const tokens: string[] = []

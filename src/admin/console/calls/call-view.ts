@@ -9,7 +9,7 @@ import { count, duration, none, time } from '../values.ts'
 import { visibleText } from '../visible-text.ts'
 
 const everySeconds = 3
-/** What is shown of a transcript or a summary, in UTF-16 code units. */
+/** How much of a transcript or summary is shown, in UTF-16 code units. */
 const maxShownText = 100_000
 
 /** All of a call that changes by itself, and what can be done to it. */
