@@ -47,6 +47,6 @@ test('migrate waits for its lock and for a statement longer than any deadline of
   await holder.query('commit')
   expect(await migration.ended).toEqual([0, null])
   expect(migration.said()).toBe(
-    'waiting: another callbox migrate is at work on this database\nnothing to do: the schema is current\n',
+    'waiting: another callbox migrate is running on this database\nnothing to do: the schema is current\n',
   )
 })
