@@ -306,7 +306,7 @@ describe('the end of the call', () => {
     const call = await stage.record(newWords(), { ...silent, ...stored(61) })
     stage.twilio.answers.always(call.callSid, jsonReply(200, { direction: 'sideways', status: 'completed' }))
     expect((await reaches(database, call, 'failed')).error).toBe(
-      'the direction of the call is not known: Twilio gives it one that Callbox does not know',
+      'the direction of the call is not known: Twilio reports one that Callbox does not know',
     )
   })
 })
