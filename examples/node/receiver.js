@@ -13,7 +13,7 @@ database.exec(`
   create table if not exists deliveries (webhook_id text primary key, received_at text default current_timestamp);
   create table if not exists calls (call_id text primary key not null, city text, phone text, summary text)`)
 const remember = database.prepare('insert into deliveries (webhook_id) values (?) on conflict do nothing')
-const addCall = database.prepare('insert into callbox.calls (call_id, city, phone, summary) values (?, ?, ?, ?)')
+const addCall = database.prepare('insert into calls (call_id, city, phone, summary) values (?, ?, ?, ?)')
 
 // YOURS: what a call means to you. It runs in the transaction that remembers the delivery, so both happen or neither.
 // Write to this database only. What goes elsewhere (a CRM, an e-mail) is slow and cannot be rolled back: write it down

@@ -39,7 +39,7 @@ def handle(database, event):
     if event["event_type"] != "call.completed":
         return
     database.execute(
-        "insert into callbox.calls (call_id, city, phone, summary) values (:call_id, :city, :phone, :summary)",
+        "insert into calls (call_id, city, phone, summary) values (:call_id, :city, :phone, :summary)",
         {field: event.get(field) for field in ("call_id", "city", "phone", "summary")},
     )
 
