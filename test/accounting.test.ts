@@ -27,7 +27,7 @@ const query = async (sql: string, values: unknown[] = []) => (await database.poo
 const examine = () => account({ knex: database.knex, log })
 const found = async () => (await query('select id from webhook_unaccounted order by id')).map(({ id }) => id)
 
-/** An event as somebody leaves it who deletes rows by hand. */
+/** An event whose other rows were deleted by hand. */
 async function lose(call: string, status: 'pending' | 'failed' | 'skipped' | 'delivered'): Promise<string> {
   const id = await enqueue(database, '1', call)
   await setDeliveries(database, 'id = $1', [id], { status })
@@ -38,7 +38,7 @@ async function lose(call: string, status: 'pending' | 'failed' | 'skipped' | 'de
   return id
 }
 
-/** One of each that is accounted for; `failed` has attempts, none of which was ok. */
+/** One of each kind that is accounted for; `failed` has attempts without a success. */
 async function fillAccounted(): Promise<void> {
   for (const status of ['pending', 'failed', 'skipped', 'delivered'] as const) {
     const id = await enqueue(database, '1', `CA-${status}`)
@@ -74,7 +74,7 @@ describe('the hourly examination', () => {
     expect(await examine()).toBe(1)
   })
 
-  test('says nothing when all is well, nor of what another transaction has not committed', async () => {
+  test('reports nothing when all is well, and ignores uncommitted events', async () => {
     await fillAccounted()
     const client = await database.pool.connect()
     try {
@@ -126,7 +126,7 @@ describe('the hourly examination', () => {
     expect(await examine()).toBe(3)
   })
 
-  test('forgets what is accounted for again, whoever put it back', async () => {
+  test('forgets events that are accounted for again, however that happened', async () => {
     const [first, second] = [await lose('CA1', 'pending'), await lose('CA2', 'pending')]
     expect(await examine()).toBe(2)
     await setDeliveries(database, 'id = $1', [first], { status: 'pending' })
@@ -136,7 +136,7 @@ describe('the hourly examination', () => {
     expect(await examine()).toBe(0)
   })
 
-  test('is done by one process at a time, and leaves no trace when it is cut off', async () => {
+  test('is done by one process at a time, and leaves no trace when it is interrupted', async () => {
     await lose('CA-lost', 'pending')
     const other = await database.knex.transaction()
     await other.raw(`select pg_advisory_xact_lock('callbox.webhook_outbox'::regclass::oid::integer, 0)`)
@@ -152,7 +152,7 @@ describe('the hourly examination', () => {
 })
 
 describe('callbox check', () => {
-  test('of a sound outbox says so and ends with 0, with and without --repair', async () => {
+  test('reports a sound outbox and exits with 0, with and without --repair', async () => {
     await fillAccounted()
     for (const options of [[], ['--repair']]) {
       const { code, stdout, stderr } = await runCheck(database.url, ...options)
@@ -161,7 +161,7 @@ describe('callbox check', () => {
     expect((await query('select count(*)::int as n from webhook_due'))[0].n).toBe(1)
   })
 
-  test('examines the whole table, names what it finds, changes nothing and ends with 1', async () => {
+  test('examines the whole table, names what it finds, changes nothing and exits with 1', async () => {
     await fillAccounted()
     await examine()
     const lost = await lose('CA-lost', 'failed')

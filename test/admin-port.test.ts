@@ -43,7 +43,7 @@ async function startApi(settings: Record<string, string>) {
 }
 
 describe('ADMIN_PORT', () => {
-  test('takes what is not for Twilio away from its port, and leaves health on both', async () => {
+  test('moves what is not for Twilio off its port, and keeps health on both', async () => {
     const api = await startApi({ ADMIN_PORT: '0' })
     expect(api.adminPort).not.toBe(api.port)
     for (const path of ofOperators) {
@@ -58,7 +58,7 @@ describe('ADMIN_PORT', () => {
     expect(await api.callBack(api.adminPort)).toBe(404)
   })
 
-  test('refuses without a hint of what is elsewhere', async () => {
+  test('answers 404 without a hint of the other port', async () => {
     const api = await startApi({ ADMIN_PORT: '0' })
     const answer = await api.get(api.port, '/admin/overview')
     expect(answer.headers.get('content-type')).toContain('application/problem+json')
@@ -95,7 +95,7 @@ describe('ADMIN_PORT', () => {
     expect(answer.headers.getSetCookie()[0]).toMatch(/^__Host-callbox_session=.*; Secure/)
   })
 
-  test('that is not given leaves all on one port', async () => {
+  test('unset leaves everything on one port', async () => {
     const api = await startApi({})
     expect(api.adminPort).toBe(api.port)
     for (const path of ['/admin/overview', '/metrics', '/openapi.json', '/healthz']) {
@@ -104,7 +104,7 @@ describe('ADMIN_PORT', () => {
     expect(await api.callBack(api.port)).toBe(204)
   })
 
-  test('that is taken stops the start, and frees PORT', async () => {
+  test('in use stops the start, and frees PORT', async () => {
     const other = await startLoopbackServer(() => undefined)
     const service = startProcess(['api'], database.url, {
       PORT: '0',

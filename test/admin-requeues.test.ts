@@ -131,9 +131,9 @@ test('as one requeue does: same id and bytes, schedule from its start, attempts 
   const columns = 'status, attempt_count::int, step, requeued, finished_at, reason, due_at <= now() as is_due'
   const stored = async (call: string) =>
     (await query(`select ${columns} from webhook_deliveries where call_sid = $1`, [call]))[0]
-  const anew = { status: 'pending', attempt_count: 8, finished_at: null, reason: null, is_due: true }
-  expect(await stored('failed 2 inbound')).toEqual({ ...anew, step: 0, requeued: true })
-  expect(await stored('pending 2 inbound')).toEqual({ ...anew, step: 7, requeued: false })
+  const dueAgain = { status: 'pending', attempt_count: 8, finished_at: null, reason: null, is_due: true }
+  expect(await stored('failed 2 inbound')).toEqual({ ...dueAgain, step: 0, requeued: true })
+  expect(await stored('pending 2 inbound')).toEqual({ ...dueAgain, step: 7, requeued: false })
   expect(await query('select call_sid, id, payload::text from webhook_outbox order by call_sid')).toEqual(before)
 })
 

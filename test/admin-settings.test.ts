@@ -29,7 +29,7 @@ describe('ADMIN_TOKEN', () => {
     },
   )
 
-  test('of 16 characters is taken', () => {
+  test('of 16 characters is accepted', () => {
     expect(readConfig({ ADMIN_TOKEN: `night:${'a'.repeat(16)}` }).adminTokens).toEqual([
       { name: 'night', token: 'a'.repeat(16) },
     ])

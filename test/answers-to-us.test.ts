@@ -131,7 +131,7 @@ describe('a summary', () => {
     expect(readSummaryAnswer(text)).toBe(summary)
   })
 
-  test('in JSON of another form, or in a loop, is of no use', () => {
+  test('in JSON of another form, or in a loop, is unusable', () => {
     expect(() => readSummaryAnswer('{"type":"call","rooms":3}')).toThrow('of the form that was asked for')
     expect(() => readSummaryAnswer(`### A\n${'A flat in Haifa. '.repeat(300)}`)).toThrow('repeated one phrase')
   })

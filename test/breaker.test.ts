@@ -42,7 +42,7 @@ describe('RouteHealth', () => {
     expect(health.state).toBe('active')
   })
 
-  test('one delivery that fails again and again opens nothing, nor do two; the third one does', () => {
+  test('one or two failing deliveries never open the breaker; a third one does', () => {
     const health = new RouteHealth()
     for (let n = 0; n < 20; n += 1) expect(health.judge(failed(), 'bad', false, 0)).toBeNull()
     for (let n = 0; n < 20; n += 1) expect(health.judge(failed(), 'worse', false, 0)).toBeNull()
@@ -84,7 +84,7 @@ describe('RouteHealth', () => {
     expect(health.judge(failed(), 'd', true, 2_000)).toMatchObject({ probes: 1, waitMs: 2_000 })
   })
 
-  test('five days without a success park an open breaker, a moment less does not; a closed one never', () => {
+  test('five days without a success park a route with an open breaker, and never one with a closed breaker', () => {
     const health = new RouteHealth()
     fail(health, 5, 1_000)
     expect(health.judge(failed('dns'), 'd', true, 1_000 + parkAfterMs - 1)).toMatchObject({ state: 'failing' })
@@ -117,7 +117,7 @@ describe('RouteHealth', () => {
     expect([health.adoptParked(7), health.adoptParked(8), health.state]).toEqual([false, true, 'parked'])
   })
 
-  test('410 parks it, and nothing that is answered after that changes it', () => {
+  test('410 parks it, and later answers do not change that', () => {
     const health = new RouteHealth()
     expect(health.judge(gone, 'd', false, 0)).toMatchObject({ state: 'parked', reason: 'gone', isNew: true })
     for (const verdict of [ok, failed(), gone, payload]) expect(health.judge(verdict, 'd', false, 0)).toBeNull()
@@ -133,7 +133,7 @@ describe('RouteHealth', () => {
     expect(health.judge(failed('HTTP 503', 100_000), 'd', true, 60_000)).toMatchObject({ probes: 1, waitMs: 100_000 })
   })
 
-  test('it ramps up after trouble: one, and one more for each success, never above the limit', () => {
+  test('it ramps up after trouble: from one POST, one more with each success, up to the limit', () => {
     const health = new RouteHealth()
     expect(health.allowed(16)).toBe(16)
     fail(health, 5)

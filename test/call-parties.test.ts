@@ -51,7 +51,7 @@ describe('a call that came in', () => {
     ['forwarded with its caller id', ['inbound', customer, ten], [['outbound-dial', customer, agent]]],
     ['forwarded with the business’s number', ['inbound', customer, ten], [['outbound-dial', ten, agent]]],
     ['forwarded with another number of it', ['inbound', customer, ten], [['outbound-dial', tenToo, agent]]],
-    ['forwarded with a number of nobody', ['inbound', customer, ten], [['outbound-dial', other, agent]]],
+    ['forwarded with an unowned number', ['inbound', customer, ten], [['outbound-dial', other, agent]]],
     ['forwarded to another business', ['inbound', customer, ten], [['outbound-dial', ten, eleven]]],
     ['put through to a client', ['inbound', customer, ten], [['outbound-dial', customer, 'client:bob']]],
     ['put through to a SIP phone', ['inbound', customer, ten], [['outbound-dial', ten, 'sip:bob@pbx']]],
@@ -67,7 +67,7 @@ describe('a call that came in', () => {
     expect(read(root, legs)).toMatchObject(is('inbound', '10', customer, ten))
   })
 
-  test('from another business is the called one’s, also when its caller id passes through', () => {
+  test('from another business belongs to the called one, also when its caller ID passes through', () => {
     expect(read(['inbound', eleven, ten], [['outbound-dial', eleven, agent]])).toMatchObject(
       is('inbound', '10', eleven, ten),
     )
@@ -83,7 +83,7 @@ describe('a call that came in', () => {
     },
   )
 
-  test('and shows a number of another business is nobody’s, unless it is known otherwise', () => {
+  test('and shows a number of another business is unmatched, unless another source names the business', () => {
     const legs: Row[] = [['outbound-dial', eleven, customer]]
     expect(read(['inbound', other, ten], legs)).toEqual({ is: 'disputed' })
     expect(read(['inbound', other, ten], legs, '10')).toMatchObject(is('inbound', '10', other, ten))
@@ -93,7 +93,7 @@ describe('a call that came in', () => {
 
 describe('a call that an agent placed', () => {
   test.each(['client:agent', 'sip:agent@pbx.example', 'sip:1001@pbx.example', 'sips:agent@pbx'])(
-    'from %s is of the business whose number it shows, whoever has the dialled one',
+    'from %s belongs to the business whose number it shows, not to that of the dialled number',
     (from) => {
       expect(read(['inbound', from, eleven], [['outbound-dial', ten, eleven]])).toMatchObject(
         is('outbound', '10', ten, eleven),
@@ -111,7 +111,7 @@ describe('a call that an agent placed', () => {
     },
   )
 
-  test('is recognised by the number that it goes on to, though its SIP address has one', () => {
+  test('is recognised by the number that it dials, although its SIP address contains one', () => {
     const from = `sip:${ten}@pbx.example`
     expect(read(['inbound', from, `sip:${eleven}@pbx`], [['outbound-dial', ten, eleven]])).toMatchObject(
       is('outbound', '10', ten, eleven),
@@ -126,7 +126,7 @@ describe('a call that an agent placed', () => {
     expect(read(['inbound', from, eleven], [], null, true)).toMatchObject({ businessId: '11' })
   })
 
-  test('to numbers of two businesses is nobody’s', () => {
+  test('to numbers of two businesses is unmatched', () => {
     const legs: Row[] = [
       ['outbound-dial', ten, customer],
       ['outbound-dial', eleven, customer],
@@ -137,12 +137,15 @@ describe('a call that an agent placed', () => {
 })
 
 describe('a call that went out', () => {
-  test.each(['outbound-api', 'outbound-dial', 'trunking-terminating'])('%s is the calling number’s', (direction) => {
-    expect(read([direction, ten, customer])).toMatchObject(is('outbound', '10', ten, customer))
-    expect(read([direction, `sip:${ten}@pbx`, `sip:${customer}@twilio`])).toMatchObject(
-      is('outbound', '10', ten, customer),
-    )
-  })
+  test.each(['outbound-api', 'outbound-dial', 'trunking-terminating'])(
+    '%s belongs to the calling number',
+    (direction) => {
+      expect(read([direction, ten, customer])).toMatchObject(is('outbound', '10', ten, customer))
+      expect(read([direction, `sip:${ten}@pbx`, `sip:${customer}@twilio`])).toMatchObject(
+        is('outbound', '10', ten, customer),
+      )
+    },
+  )
 
   test.each([agent, 'client:agent', 'sip:agent@pbx.example'])(
     'first to %s: the customer is on the other leg',
@@ -171,7 +174,7 @@ describe('a call that went out', () => {
     )
   })
 
-  test('with numbers of two businesses is nobody’s', () => {
+  test('with numbers of two businesses is unmatched', () => {
     expect(read(['outbound-api', eleven, agent], [['outbound-dial', ten, customer]])).toEqual({ is: 'disputed' })
   })
 
@@ -188,7 +191,7 @@ test('a number that a business registered is its number, whatever the numbering 
   )
 })
 
-test('of a call of which only a leg is known, nothing is', () => {
+test('nothing is known of a call if only a leg is known', () => {
   expect(readCall({ root: null, legs: [leg(['outbound-dial', ten, customer], 'CA1', 'CA')] }, owners, null)).toEqual({
     is: 'unknown',
   })

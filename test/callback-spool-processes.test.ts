@@ -106,7 +106,7 @@ test('kill -9 between the spool and the replay, and again at a start without a d
   await expect.poll(async () => (await get(third, '/readyz')).text).toBe('{"status":"ready"}')
 })
 
-test('the same process goes on when the database is back, and refuses forged callbacks all along', async () => {
+test('the same process continues when the database is back, and refuses forged callbacks throughout', async () => {
   const server = await startServer()
   const surroundings = await startSurroundings()
   const home = temporaryHome()
@@ -131,7 +131,7 @@ test('the same process goes on when the database is back, and refuses forged cal
   expect(await callbox.process.exited()).toBe(0)
 })
 
-test('SIGTERM while the database is away: what is on disk stays there, and balancers are told in time', async () => {
+test('SIGTERM while the database is away: entries stay on disk, and load balancers are notified in time', async () => {
   const server = await startServer()
   const surroundings = await startSurroundings()
   const home = temporaryHome()

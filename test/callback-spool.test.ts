@@ -62,7 +62,7 @@ const resultsOf = async (stage: Stage) =>
       .map(({ labels, value }) => [labels.result, value]),
   )
 
-test('what comes while the database refuses is on disk, answered 204, and stored in order when it is back', async () => {
+test('callbacks during an outage go to disk, are answered 204, and are stored in order afterwards', async () => {
   const stage = await openStage()
   stage.proxy.cut()
   const calls = Array.from({ length: 30 }, () => newCall())
@@ -91,7 +91,7 @@ test('what comes while the database refuses is on disk, answered 204, and stored
   expect(await resultsOf(stage)).toEqual({ spooled: 30, stored: 1 })
 })
 
-test('a database that does not answer has 5 s, and only once; a write that was stored all the same is stored once', async () => {
+test('a silent database is waited for once, for 5 s; a write that it committed anyway is stored once', async () => {
   const stage = await openStage()
   const warm = newCall()
   expect((await stage.post(statusCallback(warm))).status).toBe(204)
@@ -119,7 +119,7 @@ test('a database that does not answer has 5 s, and only once; a write that was s
   expect(sids.filter((sid) => sid === call.callSid)).toHaveLength(1)
 })
 
-test('what comes while older ones are being replayed queues behind them', async () => {
+test('new callbacks queue behind older ones that are being replayed', async () => {
   const stage = await openStage()
   stage.proxy.cut()
   const calls = Array.from({ length: 300 }, () => newCall())
@@ -130,7 +130,7 @@ test('what comes while older ones are being replayed queues behind them', async 
   expect((await storedSids()).slice(-300)).toEqual(calls.map(({ callSid }) => callSid))
 })
 
-test('an entry that a crash or a disk has damaged is set aside, logged and counted, and holds up no other', async () => {
+test('an entry damaged by a crash or the disk is set aside, logged and counted, and does not hold up others', async () => {
   const stage = await openStage()
   stage.proxy.cut()
   const calls = Array.from({ length: 6 }, () => newCall({ from: '+972509999999' }))
@@ -183,7 +183,7 @@ test('a process without free file descriptors keeps its entries, and stores them
   expect((await storedSids()).slice(-2)).toEqual(calls.map(({ callSid }) => callSid))
 })
 
-test('an entry that the database refuses while it takes others is set aside', async () => {
+test('an entry that the database rejects while it accepts others is set aside', async () => {
   const stage = await openStage()
   const cursed = newCall()
   await database.pool.query(`
@@ -203,7 +203,7 @@ test('an entry that the database refuses while it takes others is set aside', as
   expect(stage.intake.state.damaged).toBe(1)
 })
 
-test('a table that is not there yet keeps all on disk, and sets none aside', async () => {
+test('a missing table keeps all entries on disk, and sets none aside', async () => {
   const stage = await openStage()
   await database.pool.query('alter table callbox.twilio_callbacks rename to away_callbacks')
   const calls = [newCall(), newCall(), newCall()]
@@ -238,37 +238,40 @@ test('two processes that share CALLBOX_HOME replay what each other left, once', 
 const canMount = process.getuid?.() === 0 && process.platform === 'linux'
 if (!canMount) process.stderr.write('skipped: a full disk takes root, to mount a small one\n')
 
-test.skipIf(!canMount)('a full disk is 503 while the database is away, and all is taken once it is back', async () => {
-  const disk = mkdtempSync(join(tmpdir(), 'callbox-full-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk])
-  onTestFinished(() => {
-    execFileSync('umount', [disk])
-    rmSync(disk, { recursive: true })
-  })
-  const stage = await openStage(join(disk, 'home'))
-  stage.proxy.cut()
-  const accepted: string[] = []
-  const statuses: number[] = []
-  for (let n = 0; n < 40; n += 1) {
-    const call = newCall()
-    const { status, body } = await stage.post(statusCallback(call))
-    statuses.push(status)
-    if (status === 204) accepted.push(call.callSid)
-    else expect(JSON.parse(body)).toMatchObject({ status: 503, detail: expect.stringContaining('send it again') })
-  }
-  expect(accepted.length).toBeGreaterThan(5)
-  expect(statuses.at(-1)).toBe(503)
-  expect(stage.intake.state.unusable).toBe('ENOSPC')
-  expect(readdirSync(stage.spool).filter((name) => name.endsWith('.tmp'))).toEqual([])
-  expect(stage.loggedAs('spool.unusable')).toHaveLength(1)
+test.skipIf(!canMount)(
+  'a full disk means 503 while the database is away, and all callbacks are accepted once it is back',
+  async () => {
+    const disk = mkdtempSync(join(tmpdir(), 'callbox-full-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk])
+    onTestFinished(() => {
+      execFileSync('umount', [disk])
+      rmSync(disk, { recursive: true })
+    })
+    const stage = await openStage(join(disk, 'home'))
+    stage.proxy.cut()
+    const accepted: string[] = []
+    const statuses: number[] = []
+    for (let n = 0; n < 40; n += 1) {
+      const call = newCall()
+      const { status, body } = await stage.post(statusCallback(call))
+      statuses.push(status)
+      if (status === 204) accepted.push(call.callSid)
+      else expect(JSON.parse(body)).toMatchObject({ status: 503, detail: expect.stringContaining('send it again') })
+    }
+    expect(accepted.length).toBeGreaterThan(5)
+    expect(statuses.at(-1)).toBe(503)
+    expect(stage.intake.state.unusable).toBe('ENOSPC')
+    expect(readdirSync(stage.spool).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    expect(stage.loggedAs('spool.unusable')).toHaveLength(1)
 
-  stage.proxy.restore()
-  await expect.poll(() => stage.waiting(), { timeout: 20_000 }).toEqual([])
-  expect((await storedSids()).slice(-accepted.length)).toEqual(accepted)
-  expect((await stage.post(statusCallback(newCall()))).status).toBe(204)
-})
+    stage.proxy.restore()
+    await expect.poll(() => stage.waiting(), { timeout: 20_000 }).toEqual([])
+    expect((await storedSids()).slice(-accepted.length)).toEqual(accepted)
+    expect((await stage.post(statusCallback(newCall()))).status).toBe(204)
+  },
+)
 
-test('a CALLBOX_HOME that cannot be written is logged, and the database is used all the same', async () => {
+test('an unwritable CALLBOX_HOME is logged, and the database is still used', async () => {
   const home = join(mkdtempSync(join(tmpdir(), 'callbox-no-home-')), 'file')
   writeFileSync(home, 'not a directory')
   const proxy = await startTcpProxy(database.url)

@@ -61,7 +61,7 @@ test.each([
   [['strat'], 'callbox: got "strat"; expected start, migrate, reseal, demo'],
   [['constructor'], 'callbox: got "constructor"; expected start, migrate, reseal, demo'],
   [[], 'callbox: got no command'],
-])('%j is refused in words', async (words, says) => {
+])('%j is refused with a message', async (words, says) => {
   const ended = await run('src/cli.ts', ...words)
   expect(ended).toMatchObject({ code: 2, stdout: '' })
   expect(ended.stderr.split('\n')[0]).toBe(says)

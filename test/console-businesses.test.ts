@@ -334,7 +334,7 @@ describe('custom headers', () => {
     expect(site.logs.join('')).not.toContain('top-secret')
   })
 
-  test('that cannot be decrypted are said to be so, and set anew', async () => {
+  test('that cannot be decrypted are shown as such, and can be set again', async () => {
     await putBusiness(database, '10', { headers: { 'X-Old': 'old' } })
     await database.pool.query(`update businesses set headers_sealed = 'damaged'`)
     expect((await night.get(`${path}/10`)).text).toContain('cannot be decrypted')

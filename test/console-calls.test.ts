@@ -57,7 +57,7 @@ describe('calls', () => {
     expect(wrong.text).not.toContain('<script>alert')
   })
 
-  test('one shows its recordings, also one that came after it was completed, and can be processed again', async () => {
+  test('one shows its recordings, including one that came after completion, and can be reprocessed', async () => {
     await call('CA1', { state: 'completed', completed_at: '2025-12-10T14:24:00Z' })
     const recording = { business_id: 1, call_sid: 'CA1' }
     await database.knex('callbox.call_recordings').insert([

@@ -73,7 +73,7 @@ describe('POST /admin/deliveries/{id}/discard', () => {
     })
   })
 
-  test('again changes nothing, whoever asks and whatever the reason is', async () => {
+  test('again changes nothing, whatever the operator and the reason', async () => {
     const id = await enqueue(database, '1', 'CA1')
     const first = await discard(id, { reason })
     const day = { authorization: `Bearer ${otherToken}` }
@@ -94,7 +94,7 @@ describe('POST /admin/deliveries/{id}/discard', () => {
     expect(await audit()).toEqual([])
   })
 
-  test('of an unknown one: 404; no UUID, or a reason that is none: 400', async () => {
+  test('of an unknown one: 404; an invalid UUID or reason: 400', async () => {
     expect((await discard('11111111-1111-8111-8111-111111111111')).status).toBe(404)
     expect((await discard('1')).status).toBe(400)
     const id = await enqueue(database, '1', 'CA1')
@@ -114,7 +114,7 @@ describe('POST /admin/deliveries/{id}/discard', () => {
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST'])
   })
 
-  test('cannot be recorded: is not made', async () => {
+  test('is not made if it cannot be recorded', async () => {
     const id = await enqueue(database, '1', 'CA1')
     await database.pool.query(`alter table audit add constraint full_disk check (at < '2000-01-01') not valid`)
     try {

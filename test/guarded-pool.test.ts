@@ -49,7 +49,7 @@ test('one silent statement condemns every connection that existed: only one dead
   expect(later.filter((pid) => former.includes(pid))).toEqual([])
 })
 
-test('a transaction of knex on a silent connection ends with its deadline, and the next one begins at once', async () => {
+test('a knex transaction on a silent connection ends at its deadline, and the next one begins immediately', async () => {
   const proxy = await openProxy()
   const knex = createKnex(proxy.databaseUrl, defaultSchema, 'callbox test', 5, { deadlineMs: 1_000 })
   onTestFinished(() => knex.destroy())
@@ -66,7 +66,7 @@ test('a transaction of knex on a silent connection ends with its deadline, and t
   expect(next.rows).toEqual([{ n: 3 }])
 })
 
-test('a session that has become read-only is not used again, nor are those beside it', async () => {
+test('a session that has become read-only is not used again, nor are the others of its pool', async () => {
   const pool = openPool(database.url, 5_000)
   const former = await pidsOf(pool, 3)
   const session = await pool.connect()
@@ -77,7 +77,7 @@ test('a session that has become read-only is not used again, nor are those besid
   expect(present.filter((pid) => former.includes(pid))).toEqual([])
 })
 
-test('a connection that is given back within a transaction or a statement goes', async () => {
+test('a connection released within a transaction or a statement is closed', async () => {
   const pool = openPool(database.url, 5_000, 1)
   const [first] = await pidsOf(pool, 1)
   const inTransaction = await pool.connect()
@@ -92,7 +92,7 @@ test('a connection that is given back within a transaction or a statement goes',
   expect(third).not.toBe(second)
 })
 
-test('a statement that takes too long ends by the server, and its connection is not taken for silent', async () => {
+test('a statement that takes too long is aborted by the server, and its connection is kept', async () => {
   const pool = openPool(database.url, 1_500)
   const former = await pidsOf(pool, 2)
   await expect(pool.query('select pg_sleep(60)')).rejects.toMatchObject({ code: '57014' })
@@ -100,7 +100,7 @@ test('a statement that takes too long ends by the server, and its connection is 
   expect(former).toContain(present)
 })
 
-test('a pool that waits for one of its connections says so, and one that is ended is misused', async () => {
+test('an exhausted pool says so, and an ended one cannot be used', async () => {
   const pool = createGuardedPool(database.url, 'callbox test', { max: 1, waitMs: 200 }, log)
   const held = await pool.connect()
   await expect(pool.query('select 1')).rejects.toMatchObject({ name: 'NoConnection', code: 'CALLBOX_POOL_FULL' })

@@ -97,7 +97,7 @@ test.each([
   ['a chunked body without an end', [`${head}Transfer-Encoding: chunked\r\n\r\n`, ...Array(200).fill('1\r\n \r\n')]],
   ['a body that never comes', [`${head}Content-Length: 1000\r\n\r\n`]],
   ['nothing at all', []],
-])('a request has its time as a whole: %s', async (_, parts) => {
+])('the time limit covers the whole request: %s', async (_, parts) => {
   const app = express().use(express.json(), (_request, response) => void response.end('answered'))
   const listener = await listenHttp(app, 0, 400)
   const { answer, ms } = await converse(listener.port, [...parts], 20)
@@ -107,7 +107,7 @@ test.each([
   await listener.stop()
 })
 
-test('a request that comes in its time may be answered late', async () => {
+test('a request that arrives in time may be answered late', async () => {
   const answered = Promise.withResolvers<void>()
   const listener = await listenHttp(
     (request, response) => {

@@ -90,7 +90,7 @@ test('a kept connection that is reset is as free as one that is closed', async (
   expect((await dispatcher.metrics.retries.get()).values).toEqual([])
 })
 
-test('a new connection that is reset is a failure like any other', async () => {
+test('a reset new connection is a failure like any other', async () => {
   await closingEndpoint('4', { answersOn: () => 0, resets: true })
   runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1h' })
   const id = await enqueue(database, '4', 'CA1')

@@ -187,7 +187,7 @@ describe('slots', () => {
     expect([slots.accepts(7, read), slots.readable()]).toEqual([true, [7]])
   })
 
-  test('rows of a read that began before the gain belong to somebody else', () => {
+  test('rows of a read that began before the gain belong to the former owner', () => {
     const reads = new ReadSequence()
     const slots = new Slots(reads)
     const before = reads.begin()

@@ -44,7 +44,7 @@ test.each([
   ['gpt-4o-transcribe', { language: 'he' }],
   ['gpt-4o-transcribe-diarize', { language: 'he', chunking_strategy: 'auto' }],
   ['Systran/faster-whisper-large-v3', { language: 'he' }],
-])('%s is told the language as %o', (model, parameters) => {
+])('%s gets the language as %o', (model, parameters) => {
   expect(transcriptionParameters(model, 'he')).toEqual(parameters)
   const { language: _, languages: __, ...others } = transcriptionParameters(model, '')
   expect(transcriptionParameters(model, '')).toEqual(others)

@@ -26,7 +26,7 @@ async function asked(environment: Record<string, string> = {}, answer: Answer | 
   return { stage, pipeline, questions, checks: () => readModelChecks(database.knex) }
 }
 
-test('models that the service keeps are stored, and nobody is troubled', async () => {
+test('models that the service keeps are stored, without a warning', async () => {
   const { stage, questions, checks } = await asked()
   await expect.poll(checks).toMatchObject([
     { use: 'transcribe', model: 'gpt-transcribe', known: true, shutdownDate: null },
@@ -57,7 +57,7 @@ test('a model that shuts down within 60 days is logged, shown and measured', asy
   })
 })
 
-test('a date that is further away is measured and does not trouble anyone', async () => {
+test('a date that is further away is in the metric, without a warning', async () => {
   const { stage, checks } = await asked({ OPENAI_SUMMARY_MODEL: 'lasts-61-days' })
   await expect.poll(checks).toHaveLength(2)
   expect(stage.loggedAs('model.shuts_down')).toEqual([])
@@ -107,7 +107,7 @@ test.each<[string, Answer]>([
   expect(stage.loggedAs('model.unknown')).toHaveLength(2)
 })
 
-test('a service that cannot be asked now is asked again, and what it said of a former model is forgotten', async () => {
+test('a failed check is repeated, and the check of a former model is deleted', async () => {
   const { stage, checks } = await asked({ OPENAI_SUMMARY_MODEL: 'is-over' })
   await expect.poll(checks).toHaveLength(2)
   expect(stage.loggedAs('model.shuts_down')).toMatchObject([{ model: 'is-over' }])

@@ -17,7 +17,7 @@ const silentNames = (count: number): string[] => Array.from({ length: count }, (
 const allSilent = (list: string[]) => Object.fromEntries(list.map((name) => [name, 'silence' as const]))
 
 describe.skipIf(isNamespaceMissing())('names, as getaddrinfo resolves them', () => {
-  test('a name of /etc/hosts is never asked of DNS, whatever DNS says', async () => {
+  test('a name in /etc/hosts is never looked up in DNS', async () => {
     const names = await namespace([], [`${inside} n8n.example alias.example`])
     await names.setAnswers({ 'n8n.example': [outside], 'alias.example': [outside] })
     for (const name of ['n8n.example', 'alias.example', 'N8N.EXAMPLE']) {
@@ -71,7 +71,7 @@ describe.skipIf(isNamespaceMissing())('names, as getaddrinfo resolves them', () 
     }
   })
 
-  test('names whose servers are silent hold up no other name, and no other work of the process', async () => {
+  test('names with silent servers hold up neither other names nor other work of the process', async () => {
     const names = await namespace([], [`${inside} local.example`])
     const silent = silentNames(300)
     await names.setAnswers({ ...allSilent(silent), 'quick.example': [outside] })
@@ -89,7 +89,7 @@ describe.skipIf(isNamespaceMissing())('names, as getaddrinfo resolves them', () 
     expect(new Set(await Promise.all(posts))).toEqual(new Set(['dns']))
   })
 
-  test('more silent names than there are places: they wait behind the others when they come again', async () => {
+  test('more silent names than places: when repeated, they wait behind the others', async () => {
     const names = await namespace(['options timeout:1 attempts:2'])
     const silent = silentNames(700)
     await names.setAnswers({ ...allSilent(silent), 'quick.example': [outside], 'fresh.example': [inside] })

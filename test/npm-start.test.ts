@@ -55,7 +55,7 @@ function startGroup(command: string, words: string[]) {
 const timesOf = (text: string, printed: string): number => printed.split(text).length - 1
 
 describe('npm start', () => {
-  test('passes a SIGTERM to npm on to the process that it runs', async () => {
+  test('forwards a SIGTERM from npm to the process that it runs', async () => {
     const npm = startGroup('npm', ['start', 'dispatcher'])
     await npm.until('service.ready')
     npm.signal('SIGTERM')
@@ -120,7 +120,7 @@ describe('a stop signal', () => {
     expect(existsSync(join(home, 'postgres', 'postmaster.pid'))).toBe(false)
   })
 
-  test('again after two seconds ends the process at once', async () => {
+  test('again after two seconds ends the process immediately', async () => {
     const service = startProcess(['api'], database.url, { PORT: '0', ADMIN_TOKEN: 'a-token-for-this-test' })
     await service.ready()
     const { port } = service.log.find(({ event }) => event === 'service.listening') ?? {}

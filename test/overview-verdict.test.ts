@@ -45,7 +45,7 @@ const modelWith = (told: Partial<Facts['models'][number]>): Facts => ({
   ],
 })
 
-test('a model of which the service says nothing, or a date that is more than 60 days away, is all right', () => {
+test('a model without a known date, or with one more than 60 days away, is all right', () => {
   expect(found(modelWith({}))).toEqual([])
   expect(found(modelWith({ known: null }))).toEqual([])
   expect(found(modelWith({ shutdown_date: '2026-02-09' }))).toEqual([])

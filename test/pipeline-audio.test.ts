@@ -86,7 +86,7 @@ const fetchFrom = (apiUrl: string, given: Given = {}) => {
 const fetched = { ok: true, value: { bytes: audio.length } }
 
 describe('a recording that breaks off', () => {
-  test('is continued at once with Range, if it is the same', async () => {
+  test('is continued immediately with Range, if it is the same', async () => {
     const twilio = await serve(cutAfter(100 * kb), 'reset', partFrom(100 * kb, 200 * kb), partFrom(200 * kb))
     // One that brings nothing ends the try.
     expect(await fetchFrom(twilio.url)).toMatchObject({ ok: false, setback: { kind: 'outage' } })
@@ -137,7 +137,7 @@ describe('a recording that breaks off', () => {
     expect(twilio.asked[2]?.headers.range).toBeUndefined()
   })
 
-  test('is whole when nothing more is there', async () => {
+  test('is complete when nothing more is there', async () => {
     const all = cutAfter(audio.length, { 'content-length': String(audio.length), connection: 'close' })
     const gone: Reply = { status: 416, headers: { 'content-range': `bytes */${audio.length}` } }
     const twilio = await serve(cutAfter(100 * kb, { 'content-length': String(200 * kb) }), gone, all)
@@ -154,7 +154,7 @@ describe('a recording that breaks off', () => {
     expect(stored().equals(audio)).toBe(true)
   })
 
-  test('though it is slow counts by its progress: each transfer goes on where the last one ended', async () => {
+  test('and is slow is judged by its progress: each transfer continues where the last one ended', async () => {
     const twilio = await serve(...Array.from({ length: 4 }, (_, index) => stepOf(index)), whole)
     expect(await fetchFrom(twilio.url)).toEqual(fetched)
     expect(stored().equals(audio)).toBe(true)
@@ -179,7 +179,7 @@ describe('a chunked answer that ends early', () => {
   const half = speech.mp3.subarray(0, speech.mp3.length / 2)
   const { duration_sec: durationSec } = speech
 
-  test.each(['keep-alive', 'close'])('is not the whole when it is cut (connection: %s)', async (connection) => {
+  test.each(['keep-alive', 'close'])('is not complete when it is cut off (connection: %s)', async (connection) => {
     const cut: Handler = (_request, response) => {
       response.writeHead(200, { connection })
       response.write(half, () => response.socket?.end())
@@ -223,7 +223,7 @@ describe('a chunked answer that ends early', () => {
     expect(twilio.asked).toHaveLength(1)
   })
 
-  test('the seconds of an mp3 are those of its frames', async () => {
+  test('the duration of an mp3 is that of its frames', async () => {
     for (const name of ['flat-to-rent', 'leaking-tap', 'property-to-market', 'reminder'] as const) {
       const file = new URL(`../src/demo/speech/${name}.mp3`, import.meta.url).pathname
       expect(Math.round((await mp3Seconds(file)) ?? 0)).toBeCloseTo(loadSpeech(name).duration_sec, -0.5)
@@ -321,13 +321,13 @@ describe('a redirect', () => {
     expect(back.asked.map(({ headers }) => headers.authorization)).toEqual([authorization, undefined])
   })
 
-  test('without end ends', async () => {
+  test('loop ends', async () => {
     const twilio = await serve(to('/again'))
     expect(await fetchFrom(twilio.url)).toMatchObject({ setback: { kind: 'outage' } })
     expect(twilio.asked).toHaveLength(4)
   })
 
-  test('is followed anew when a transfer is continued: it may be signed for minutes only', async () => {
+  test('is followed again when a transfer is continued: it may be signed for a few minutes only', async () => {
     const bucket = await serve(cutAfter(100 * kb), partFrom(100 * kb))
     const twilio = await serve(to(`${bucket.url}/first`), to(`${bucket.url}/second`))
     expect(await fetchFrom(twilio.url, { recordingHosts: ['127.0.0.1'] })).toEqual(fetched)
@@ -369,7 +369,7 @@ describe('credentials', () => {
     expect(await fetchFrom(twilio.url)).toEqual({ ok: false, setback: { kind: 'refused', step: 'audio', error } })
   })
 
-  test('a bucket that wants some is told apart', async () => {
+  test('a bucket that requires credentials has an error of its own', async () => {
     const bucket = await serve({ status: 403 })
     const twilio = await serve({ status: 302, headers: { location: bucket.url } })
     expect(await fetchFrom(twilio.url, { recordingHosts: ['127.0.0.1'] })).toMatchObject({

@@ -202,7 +202,7 @@ describe('wrong settings', () => {
     },
   )
 
-  test('a call that alone is refused holds nobody up, and waits for as long as it takes', async () => {
+  test('a call that is refused on its own does not hold up others, and waits for as long as it takes', async () => {
     const long = await stage.record(newWords())
     let refusals = 0
     stage.openai.refuse = (request) => {
@@ -298,14 +298,14 @@ describe('a transcript that is longer than the model takes', () => {
 describe('the audio', () => {
   beforeAll(setAndStart)
 
-  test('is downloaded again before it is blamed', async () => {
+  test('is downloaded again before the call fails', async () => {
     const call = await stage.record(newWords())
     stage.openai.answers.queue(transcriptions, badRequest("Invalid file format. Supported formats: ['flac', 'mp3']"))
     await reaches(database, call, 'completed')
     expect(stage.askedFor(call)).toEqual({ ...once, audio: 2, transcript: 2 })
   })
 
-  test('that was damaged on its way is replaced by what Twilio has', async () => {
+  test('that was damaged in transit is replaced by a new download', async () => {
     const call = await stage.record(newWords())
     stage.twilio.answers.queue(call.recordingSid, { status: 200, body: 'damaged' })
     await reaches(database, call, 'completed')
@@ -333,7 +333,7 @@ describe('the audio', () => {
     expect(stage.openai.requests).toHaveLength(asked + 1)
   })
 
-  test('that is too long fails its call at once, and the error says what to do', async () => {
+  test('that is too long fails its call immediately, and the error says what to do', async () => {
     const call = await stage.record(newWords())
     stage.openai.answers.queue(transcriptions, badRequest('audio duration 1500 seconds is longer than 1400 seconds'))
     expect((await reaches(database, call, 'failed')).error).toContain(

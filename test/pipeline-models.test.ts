@@ -37,7 +37,7 @@ test('models that are not named are those that OpenAI keeps', async () => {
   ])
 })
 
-test.each(['whisper-1', 'gpt-4o-mini-transcribe'])('%s is told the language in its own way', async (model) => {
+test.each(['whisper-1', 'gpt-4o-mini-transcribe'])('%s gets the language in its own parameter', async (model) => {
   const asked = await askedWith({ OPENAI_TRANSCRIBE_MODEL: model })
   expect(asked.transcription).toMatchObject([{ model, fields: ['language'], language: 'he', responseFormat: 'json' }])
 })
@@ -62,7 +62,7 @@ test.each([
   expect(asked.chat).toMatchObject([{ effort: sent }, { effort: sent }])
 })
 
-test('an effort that no model knows stops the start', () => {
+test('an unknown effort stops the start', () => {
   expect(() => readConfig({ OPENAI_REASONING_EFFORT: 'hardly' })).toThrow(
     'OPENAI_REASONING_EFFORT: got "hardly"; expected none, minimal, low, medium, high, xhigh, max',
   )

@@ -97,7 +97,7 @@ describe('the recordings of a call', () => {
     }
   })
 
-  test('one that comes after an unusable one takes the failed call up again', async () => {
+  test('one that comes after an unusable one resumes the failed call', async () => {
     const call = await stage.record(newWords())
     stage.twilio.answers.always(call.recordingSid, { status: 200, body: '' })
     await reaches(database, call, 'failed')
@@ -152,7 +152,7 @@ describe('the recordings of a call', () => {
   })
 })
 
-test('a call that still goes on a minute after its first recording waits for the others', async () => {
+test('a call still in progress a minute after its first recording waits for the others', async () => {
   const [one, two] = [newWords(), newWords()]
   const call = await stage.record(one, { twilio_status: '', recording: { received_at: new Date(Date.now() - 61_000) } })
   const leg = {

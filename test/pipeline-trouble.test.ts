@@ -271,7 +271,7 @@ describe('the end of the call', () => {
     expect(await payloadsOf(database, call)).toEqual([])
   })
 
-  test('is asked of the subaccount that has the call', async () => {
+  test('is fetched from the subaccount of the call', async () => {
     const subaccount = `AC${'5'.repeat(32)}`
     const columns = { ...silent, ...stored(61), account_sid: subaccount, from_number: '', to_number: '' }
     const call = await stage.record(newWords(), columns)
@@ -281,7 +281,7 @@ describe('the end of the call', () => {
     expect(JSON.parse(payload)).toMatchObject({ direction: 'outbound', phone: '+972501234567' })
   })
 
-  test('a 404 of another account than the call’s ends nothing', async () => {
+  test('a 404 from another account than the call’s does not fail it', async () => {
     const call = await stage.record(newWords(), { ...silent, ...stored(61), account_sid: '' })
     const waiting = await eventually('it waits', async () => (await stepsOf(database, call))['completion']?.error)
     expect(waiting).toContain('is not in the account of TWILIO_ACCOUNT_SID')
@@ -290,7 +290,7 @@ describe('the end of the call', () => {
     await reaches(database, call, 'completed')
   })
 
-  test('a click-to-call is of the customer on its other leg, though no callback came of that one', async () => {
+  test('a click-to-call has the customer on its other leg, even without a callback of that leg', async () => {
     const [ours, agent, customer] = ['+97237654321', '+972505550001', '+972505550002']
     const call = await stage.record(newWords(), { ...silent, ...stored(61), from_number: '', to_number: '' })
     const parent = { ...outboundCall, callSid: call.callSid, from: ours, to: agent }

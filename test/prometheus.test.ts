@@ -97,7 +97,7 @@ describe.skipIf(isSkipped)('a real Prometheus, on a running Callbox', { timeout:
     }
   })
 
-  test('the database takes no callbacks, and then the disk takes none either', async () => {
+  test('the database accepts no callbacks, and then the disk fails too', async () => {
     await fleet.breakCallbacks()
     await untilFiring('CallboxCallbacksOnDisk', 'CallboxCallbacksSetAside', 'CallboxCallbacksRefused')
     await fleet.mendCallbacks()

@@ -92,7 +92,7 @@ describe.each(['failed', 'skipped', 'delivered'] as const)('a delivery that ende
   })
 })
 
-test('a settle that was acknowledged never, and is repeated after a requeue, does not change the second life', async () => {
+test('a settle that was never acknowledged and is repeated after a requeue does not change the second life', async () => {
   const id = await enqueue(database, '1', 'CA-unheard')
   const settlement = settlementOf(id, 0, 'failed')
   await settle(settlement)

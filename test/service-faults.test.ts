@@ -42,7 +42,7 @@ const missingFile = { detail: [{ type: 'missing', loc: ['body', 'file'], msg: 'F
 
 type Case = [name: string, step: ModelStep, reply: Reply, advice: RegExp]
 
-describe('settings, whatever the call', () => {
+describe('settings, for any call', () => {
   test.each<Case>([
     ['a wrong key', 'transcript', openAi(401, 'Incorrect API key', 'invalid_api_key'), /set OPENAI_API_KEY/],
     ['a key without rights', 'summary', openAi(403, 'no access'), /set OPENAI_API_KEY/],
@@ -135,7 +135,7 @@ describe('settings, whatever the call', () => {
     expect({ fault, error }).toEqual({ fault: 'settings', error: expect.stringMatching(advice) })
   })
 
-  test('an address that nothing answers at is an outage, one that does not exist is a setting', async () => {
+  test('an address without an answer is an outage, one that does not exist is a setting', async () => {
     const closed = await startLoopbackServer(() => undefined)
     await closed.close()
     const refused = judgeFailure(await failureOf({ status: 200 }, closed.url), 'summary')

@@ -71,7 +71,7 @@ describe('a secret that no header can carry is refused in one line, without its 
     expect(lines[0]).not.toContain('hidden')
   })
 
-  test('what a header can carry is taken as it is', () => {
+  test('a value that a header can carry is used unchanged', () => {
     const { openai, twilio } = readConfig({
       OPENAI_API_KEY: 'sk-a b~!"\\',
       OPENAI_BASE_URL: 'http://ai.internal:8000/v1/',

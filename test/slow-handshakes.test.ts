@@ -25,7 +25,7 @@ function posterWithin(timeoutMs: number): Poster {
 
 const request = (url: string) => ({ url, headers: [], body: Buffer.from('{}') })
 
-test('a receiver whose handshake takes a second is reached, though another address of its is a black hole', async () => {
+test('a receiver with a handshake of one second is reached, although its other address is a black hole', async () => {
   const slow = await startFullListener('127.0.0.1')
   const hole = await startFullListener('::1', slow.port)
   onTestFinished(async () => {

@@ -30,7 +30,7 @@ const headerLines = (headers: Record<string, string>): string =>
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('')
 
-test('a request of the service has 30 s, wherever it goes and whatever is slow about it', async () => {
+test('a request to the service must arrive within 30 s, on any path and however it is slow', async () => {
   const port = await startApi()
   const heads = {
     headers: 'GET /healthz HTTP/1.1\r\nHost: x\r\n',

@@ -49,7 +49,7 @@ async function startUser(afterwards: string) {
   return child
 }
 
-test('an idle lookup process does not keep its user from ending', async () => {
+test('an idle lookup process does not keep its parent alive', async () => {
   const [code] = await once(await startUser(''), 'exit')
   expect(code).toBe(0)
 })
