@@ -31,7 +31,7 @@ export async function up(knex: Knex): Promise<void> {
     comment on column callbox.businesses.revision is 'incremented by every change, so that a dispatcher loads it again';
     comment on column callbox.businesses.previous_signing_secret_sealed is
       'the secret before the last rotation, which also signs until previous_secret_until';
-    comment on column callbox.businesses.rejected_language is 'a language that the transcription service did not take as a hint';
+    comment on column callbox.businesses.rejected_language is 'a language that the transcription service rejected as a hint';
 
     create table callbox.phone_numbers (
       phone_number text primary key,

@@ -32,7 +32,7 @@ export async function up(knex: Knex): Promise<void> {
       primary key (business_id, call_sid)
     );
     comment on column callbox.calls.revision is
-      'counted up when the pipeline gets something new to work from: a recording, or an order to process the call again';
+      'incremented when the pipeline has new input: a recording, or an order to reprocess the call';
     create index calls_by_sid on callbox.calls (call_sid);
     create index calls_by_age on callbox.calls (created_at, call_sid);
     create index calls_with_text on callbox.calls (completed_at) where transcript is not null;
@@ -80,7 +80,7 @@ export async function up(knex: Knex): Promise<void> {
       revision    integer not null default 0,
       primary key (business_id, call_sid, step)
     );
-    comment on column callbox.call_steps.revision is 'of the call that the step worked from: what an earlier one found is out of date';
+    comment on column callbox.call_steps.revision is 'the revision of the call that the step worked from; results of an earlier one are out of date';
     create index call_steps_with_result on callbox.call_steps (finished_at) where result is not null;
 
     create table callbox.model_service_holds (
@@ -99,7 +99,7 @@ export async function up(knex: Knex): Promise<void> {
       'steps that a service refuses whatever the call; calls wait, and a worker probes until one is answered';
     comment on column callbox.pipeline_pauses.refused_at is 'the last time; an answer to a later request ends the pause';
 
-    comment on table callbox.model_service_holds is 'until when no worker asks a model service, which asked for that';
+    comment on table callbox.model_service_holds is 'until when no worker calls a model service, at its request';
     comment on column callbox.model_service_holds.service is 'a hash of its address and key';
   `)
 }

@@ -5,7 +5,7 @@ import type { Knex } from 'knex'
  * `new` waits for matching (again not before `match_at`), `unmatched` for a business that fits.
  * `fingerprint` is a hash of what Twilio signed, so a repeated callback is one row. `from_number` and `to_number` are the
  * call's, E.164 where they have a number, from the callback itself or from Twilio's Call resource; `parent_call_sid` is
- * the call that this leg belongs to, likewise. `call_legs` has what Twilio said of each leg, of whichever business.
+ * the call that this leg belongs to, likewise. `call_legs` has what Twilio said of each leg, for any business.
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`

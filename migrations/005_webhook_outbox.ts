@@ -18,7 +18,7 @@ export async function up(knex: Knex): Promise<void> {
       primary key (business_id, id)
     );
     comment on table callbox.webhook_outbox is 'events; written once by callbox_enqueue';
-    comment on column callbox.webhook_outbox.payload is 'the bytes that are sent, kept as the text that was given; null once retention has taken it';
+    comment on column callbox.webhook_outbox.payload is 'the bytes to send, as the text that was given; null once retention has emptied it';
     create index webhook_outbox_by_age on callbox.webhook_outbox (created_at, id);
     create index webhook_outbox_by_call on callbox.webhook_outbox (call_sid, business_id, created_at);
     create index webhook_outbox_retention on callbox.webhook_outbox (created_at) where payload is not null;

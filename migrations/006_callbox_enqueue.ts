@@ -3,14 +3,14 @@ import type { Knex } from 'knex'
 /**
  * An RFC 9562 UUIDv8: the 13th hexadecimal digit is the version, 8, and the 17th begins with the variant's bits, 10.
  * `callbox_enqueue` contains the expression itself, which is cheaper (bench/NOTES.md, "callbox_enqueue"). Functions are named with
- * their schema; otherwise a better fitting one of the caller's search_path (`left(text, smallint)`) would be called.
+ * their schema; otherwise a better match in the caller's search_path (`left(text, smallint)`) would be called.
  */
 const deliveryId = (text: string): string =>
   `pg_catalog.overlay(pg_catalog.overlay(pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(
         pg_catalog.convert_to(${text}, 'UTF8')), 'hex'), 32), '8', 13), '8', 17)::uuid`
 
 /**
- * What an id is made of. Neither a business id nor an event type contains a separator, so each text stands for one event.
+ * The text that an id is derived from. Neither a business id nor an event type contains a separator, so each text stands for one event.
  * With a key, the CallSid's length says where the key begins.
  */
 const withoutKey = `business_id::text || ':' || event_type || ':' || call_sid`

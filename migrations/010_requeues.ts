@@ -26,7 +26,7 @@ export async function up(knex: Knex): Promise<void> {
       finished_at    timestamptz,
       error          text
     );
-    comment on column callbox.requeues.worked_at is 'when its last batch was made: those that run take turns by it';
+    comment on column callbox.requeues.worked_at is 'when its last batch ran; running requeues take turns by it';
     create index requeues_running on callbox.requeues (worked_at nulls first) where state = 'running';
     create index requeues_by_age on callbox.requeues (created_at, id);
   `)

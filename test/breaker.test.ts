@@ -17,7 +17,7 @@ describe('RouteHealth', () => {
   const gone = { of: 'endpoint', ok: false, reason: 'gone', isGone: true, holdMs: 0 } as const
   const payload = { of: 'payload' } as const
 
-  /** So many failures, each of another delivery. @returns what the last one changed. */
+  /** This many failures, each of a different delivery. @returns what the last one changed. */
   function fail(health: RouteHealth, times: number, nowMs = 0): HealthChange | null {
     let change = null
     for (let n = 0; n < times; n += 1) change = health.judge(failed(), `d${n}`, health.state === 'failing', nowMs)

@@ -77,7 +77,7 @@ test('kill -9 between the spool and the replay, and again at a start without a d
   first.process.signal('SIGKILL')
   await first.process.exited()
   expect(entriesIn(home)).toHaveLength(6)
-  // It cannot become ready, and takes what Twilio sends all the same.
+  // It cannot become ready, but still accepts Twilio's callbacks.
   const second = await startCallbox(surroundings, roles, server.url, settings)
   for (const call of calls.slice(3)) {
     expect(await second.callback(call, 'call_status')).toBe(204)
@@ -142,7 +142,7 @@ test('SIGTERM while the database is away: entries stay on disk, and load balance
   expect(await get(callbox, '/readyz/callbacks')).toMatchObject({ status: 200 })
   callbox.process.signal('SIGTERM')
   await expect.poll(async () => (await get(callbox, '/readyz/callbacks')).status).toBe(503)
-  // Its balancer has not asked yet.
+  // No load balancer has polled it yet.
   expect(await callbox.callback(surroundings.call(), 'call_status')).toBe(204)
   expect(await callbox.process.exited()).toBe(0)
   expect(entriesIn(home)).toHaveLength(2)

@@ -140,7 +140,7 @@ test('an entry damaged by a crash or the disk is set aside, logged and counted, 
   truncateSync(join(stage.spool, empty), 0)
   const text = readFileSync(join(stage.spool, altered), 'utf8')
   writeFileSync(join(stage.spool, altered), text.replace('CallStatus', 'CallStatuS'))
-  // What another process was writing when it died, and what is no entry at all.
+  // A file left unfinished by a process that died, and a file that is not an entry.
   writeFileSync(join(stage.spool, `${torn}.tmp`), 'half')
   writeFileSync(join(stage.spool, 'note.txt'), 'what an operator left')
   mkdirSync(join(stage.spool, '0000000000000001-aaaaaaaa.callback'))
@@ -286,7 +286,7 @@ test('an unwritable CALLBOX_HOME is logged, and the database is still used', asy
   expect(stage.intake.state.unusable).toBe('ENOTDIR')
   proxy.cut()
   expect((await stage.post(statusCallback(newCall()))).status).toBe(503)
-  // Someone makes room.
+  // The disk gets free space again.
   rmSync(home)
   proxy.restore()
   expect((await stage.post(statusCallback(newCall()))).status).toBe(204)

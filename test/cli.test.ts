@@ -11,7 +11,7 @@ interface Ended {
   stderr: string
 }
 
-/** Runs a program of the tree with an environment that nothing could start with. */
+/** Runs a program of the repository in an environment in which nothing can start. */
 function run(program: string, ...words: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL(`../${program}`, import.meta.url))
   const options = { cwd: directory, env: { PATH: process.env['PATH'], PORT: 'not a port' } }

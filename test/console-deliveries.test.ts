@@ -224,9 +224,9 @@ describe('one delivery', () => {
     const id = await enqueue(database, '1', 'CA1', 'inbound', payload)
     const { markup, text } = await page(id)
     expect(markup.length).toBeLessThan(1_000_000)
-    expect(text).toMatch(/The first [\d,]+ of 1,00\d,\d+ characters\. Download all of it/)
+    expect(text).toMatch(/The first [\d,]+ of 1,00\d,\d+ characters\. Download all/)
     expect(markup).not.toContain('data-copy="#payload"')
-    const download = /href="([^"]+)" download="[^"]+">Download all of it/.exec(markup)?.[1] ?? ''
+    const download = /href="([^"]+)" download="[^"]+">Download all/.exec(markup)?.[1] ?? ''
     expect((await night.get(download)).text).toBe(payload)
   })
 
@@ -258,7 +258,7 @@ describe('one delivery', () => {
     const waiting = await page(id)
     expect(waiting.text).toMatch(/Next: attempt 2\s+in 2 hr/)
     expect(waiting.markup).toContain('hx-trigger="every 15s"')
-    expect(waiting.text).toContain('Try it now')
+    expect(waiting.text).toContain('Retry now')
     const nowhere = await enqueue(database, '1', 'CA2', 'outbound')
     expect((await page(nowhere)).text).toContain('No URL is set for outbound calls')
   })

@@ -4,7 +4,7 @@ import { isDatabaseAway } from '../src/database/away.ts'
 import { isDataException, NoConnection } from '../src/database/errors.ts'
 import { describeTrouble } from '../src/database/unusable.ts'
 
-/** As `pg` hands on what a server says whose `lc_messages` is not English. */
+/** An error from `pg` of a server whose `lc_messages` is not English. */
 function said(code: string, severity: string, message: string): Error {
   return Object.assign(new DatabaseError(message, message.length, 'error'), { code, severity })
 }

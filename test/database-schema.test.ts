@@ -12,7 +12,7 @@ import { startCallbox, startSurroundings } from './helpers/whole-callbox.ts'
 
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 
-/** A database with nothing in it. */
+/** An empty database. */
 async function emptyDatabase(): Promise<{ url: string; pool: pg.Pool }> {
   const server = new pg.Client(inject('serverUrl'))
   await server.connect()
@@ -64,7 +64,7 @@ test('two Callboxes and a program with a pg-boss of its own share a database', a
   await first.putBusiness('10', '/first')
   await second.putBusiness('20', '/second')
 
-  // Twilio tells each of a call of its own, and both of one and the same call.
+  // Each gets a call of its own, and both get one shared call.
   const [own, foreign, shared] = [surroundings.call(), surroundings.call(), surroundings.call()]
   for (const [callbox, path, calls] of [
     [first, '/first', [own, shared]],

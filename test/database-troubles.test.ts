@@ -64,7 +64,7 @@ afterAll(async () => {
   await admin.end()
 })
 
-/** What `migrate` says and how it ends, with this database. */
+/** The output and exit code of `migrate` with this database. */
 async function migrate(url: string): Promise<{ code: number; lines: string[] }> {
   const env = { PATH: process.env['PATH'], DATABASE_URL: url }
   const ended = await promisify(execFile)(process.execPath, [cli, 'migrate'], { env }).catch((error: unknown) => error)

@@ -194,7 +194,7 @@ describe('with a dispatcher at work', () => {
 })
 
 describe('at the same moment as', () => {
-  /** The discard waits for the transaction that `work` leaves open, and goes on when that commits. */
+  /** The discard waits for the transaction that `work` leaves open, and continues when that commits. */
   async function discardDuring(id: string, work: (client: pg.PoolClient) => Promise<unknown>) {
     const client = await database.pool.connect()
     try {

@@ -4,11 +4,11 @@ import { createTestDatabase } from './helpers/database.ts'
 
 const rowCount = 20_000
 
-/** One connection, whose plans are looked at, to an outbox whose statistics nothing refreshes. */
+/** One connection, whose plans are examined, to an outbox whose statistics are never refreshed. */
 async function startProducer() {
   const database = await createTestDatabase()
   const pool = new pg.Pool({ connectionString: database.url, max: 1 })
-  // The database may be dropped before the server has heard that this connection is over.
+  // The database may be dropped before the server has noticed that this connection is closed.
   pool.on('connect', (client) => client.on('error', () => undefined))
   pool.on('error', () => undefined)
   onTestFinished(() => pool.end())

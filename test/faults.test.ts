@@ -40,7 +40,7 @@ describe('whose fault a failure is', () => {
 
   test.each(['timeout', 'dns', 'connect', 'tls', 'reset', 'blocked'] as const)('%s: the endpoint', (failure) => {
     expect(faultOf({ result: failure, statusCode: null })).toMatchObject({ of: 'endpoint', ok: false, reason: failure })
-    // The answer began as one about the payload, and did not end.
+    // The status concerns the payload, but the response never ends.
     expect(faultOf({ result: failure, statusCode: 400 })).toMatchObject({ of: 'endpoint', ok: false })
   })
 
@@ -138,7 +138,7 @@ test.each([429, 503])('%d with Retry-After: 60 holds all of the route: 20 events
   }
   const heldMs = await eventually('the hold is stored', async () => (await held()) > 0 && (await held()))
   expect(heldMs).toBeGreaterThan(40_000)
-  // Another dispatcher keeps to it; what is due elsewhere shows that sweeps have come and gone.
+  // Another dispatcher respects it; a delivery on another route shows that sweeps have passed.
   await first.stop()
   runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '1m,1m,1m' })
   await newBusiness(`${business}1`)

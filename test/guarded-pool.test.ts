@@ -43,7 +43,7 @@ test('one silent statement condemns every connection that existed: only one dead
   const present = await pidsOf(pool, 4)
   expect(performance.now() - begunMs - waitedMs).toBeLessThan(900)
   expect(present.filter((pid) => former.includes(pid))).toEqual([])
-  // One that was in use at the time goes when its user is done with it.
+  // A connection that was in use is closed when it is released.
   busy.release()
   const later = await pidsOf(pool, 5)
   expect(later.filter((pid) => former.includes(pid))).toEqual([])
@@ -59,7 +59,7 @@ test('a knex transaction on a silent connection ends at its deadline, and the ne
     proxy.freezeOpen()
     await trx.raw('select 2')
   })
-  // knex reports its rollback, which finds no connection any more.
+  // knex reports its rollback, which finds no connection.
   await expect(silent).rejects.toSatisfy(isDatabaseAway)
   expect(performance.now() - begunMs).toBeLessThan(3_000)
   const next = await knex.transaction((trx) => trx.raw<{ rows: unknown[] }>('select 3 as n'))

@@ -30,7 +30,7 @@ const hostile = {
   transaction_timeout: '100',
 }
 
-/** What no pooler that tracks a few settings alone can be asked to set, and no statement of ours may depend on. */
+/** Settings that a pooler tracking only a few cannot set, and that none of our statements may depend on. */
 const pooled = [
   'extra_float_digits',
   'bytea_output',

@@ -8,7 +8,7 @@ const [all, pending, dead] = [200_000, 60_000, 60_000]
 const maxRead = 50_000
 
 let database: TestDatabase
-/** One session, which tells its own statistics when it is asked to. */
+/** One session that reports its own statistics on request. */
 let knex: ReturnType<typeof createKnex>
 beforeAll(async () => {
   database = await createTestDatabase()

@@ -31,7 +31,7 @@ test('migrate waits for its lock and for a statement longer than any deadline of
   const migration = startMigrate(database.url)
   await eventually('it says that it waits', () => migration.said().includes('waiting: another callbox migrate'))
 
-  // The next thing that it waits for is the table of migrations: a statement that takes 11 s.
+  // Next it waits for the table of migrations: a statement that takes 11 s.
   await holder.query('begin; lock table callbox.callbox_migrations')
   const lockedMs = performance.now()
   await holder.query(`select pg_advisory_unlock(7000001, hashtext('callbox'))`)

@@ -124,7 +124,7 @@ describe('a stop signal', () => {
     const service = startProcess(['api'], database.url, { PORT: '0', ADMIN_TOKEN: 'a-token-for-this-test' })
     await service.ready()
     const { port } = service.log.find(({ event }) => event === 'service.listening') ?? {}
-    // A balancer has asked, so it would answer on for five seconds.
+    // A load balancer has polled it, so it would keep serving for five seconds.
     await fetch(`http://127.0.0.1:${port}/readyz`)
     const sentMs = performance.now()
     await eventually('it has ended', () => {

@@ -21,7 +21,7 @@ interface Asked {
   headers: IncomingHttpHeaders
 }
 
-/** A server that answers its requests in turn with these, the last one for ever. */
+/** A server that gives these answers in turn, then repeats the last one. */
 async function serve(...given: Answer[]): Promise<{ url: string; port: number; asked: Asked[] }> {
   const asked: Asked[] = []
   const scripted = new ScriptedAnswers()
@@ -52,7 +52,7 @@ const partFrom = (from: number, to = audio.length, headers: Record<string, strin
   },
   body: audio.subarray(from, to),
 })
-/** All that is given, as a chunked answer that does not say how much there is. */
+/** The whole body as a chunked answer without a length. */
 const unmeasured =
   (body: Buffer): Handler =>
   (_request, response) => {
@@ -88,7 +88,7 @@ const fetched = { ok: true, value: { bytes: audio.length } }
 describe('a recording that breaks off', () => {
   test('is continued immediately with Range, if it is the same', async () => {
     const twilio = await serve(cutAfter(100 * kb), 'reset', partFrom(100 * kb, 200 * kb), partFrom(200 * kb))
-    // One that brings nothing ends the try.
+    // A transfer without progress ends the try.
     expect(await fetchFrom(twilio.url)).toMatchObject({ ok: false, setback: { kind: 'outage' } })
     expect(await fetchFrom(twilio.url)).toEqual(fetched)
     expect(stored().equals(audio)).toBe(true)

@@ -13,7 +13,7 @@ beforeAll(async () => {
   })
 })
 
-/** What the services were asked with while a call went through; the stand-in refuses what its models do not take. */
+/** The requests made while a call was processed; the stand-in rejects parameters that its models do not support. */
 async function askedWith(environment: Record<string, string>) {
   const before = stage.openai.requests.length
   const pipeline = await stage.start(environment)

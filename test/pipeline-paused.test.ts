@@ -14,7 +14,7 @@ beforeEach(async () => {
   stage = await setStage(database)
 })
 
-/** As an API reads it that shares nothing but the database with the workers. */
+/** As read by an API that shares only the database with the workers. */
 const read = async () => overview.parse(await new OverviewReader(database.knex).read())
 const findingsOf = async () => (await read()).findings.filter(({ code }) => code === 'pipeline_paused')
 

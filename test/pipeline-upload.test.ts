@@ -27,7 +27,7 @@ const place = (name: string, audio: Buffer): string => {
   return path
 }
 
-/** The real client, towards a server that does with the upload as told. */
+/** The real client and a server that handles the upload as given. */
 async function clientOf(handler: Handler): Promise<OpenAI> {
   const server = await startLoopbackServer(handler)
   atEnd(server.close)

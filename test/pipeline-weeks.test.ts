@@ -11,7 +11,7 @@ beforeAll(async () => {
   stage = await setStage(database)
 })
 
-/** The job of a call whose step was set back thousands of times by an outage, and that was last sent weeks ago. */
+/** The job of a call that an outage set back thousands of times, last sent weeks ago. */
 async function waitForWeeks({ callSid }: RecordedCall, step: string): Promise<void> {
   const { rowCount } = await database.pool.query(
     `update callbox_jobs.job set

@@ -150,7 +150,7 @@ test('between two parts of a long sweep what is hinted at is read, behind it and
 
 const mebibyte = 1024 * 1024
 
-/** Rows without end of some businesses with payloads of some sizes, as many as fit in a read. */
+/** Endless rows of given businesses and payload sizes, as many as fit into a read. */
 function endlessPayloads(sizes: Record<string, number>): (asked: ReadAsked) => DueRow[] {
   let id = 0
   return ({ businesses, after, allowance, most, cursors, bytes }) => {

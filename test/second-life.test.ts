@@ -21,7 +21,7 @@ const outcomes = {
 type Outcome = keyof typeof outcomes
 const outcomeNames = Object.keys(outcomes) as Outcome[]
 
-/** What a dispatcher settles that read the delivery at this version. */
+/** The settle of a dispatcher that read the delivery at this version. */
 function settlementOf(id: string, version: number, outcome: Outcome): Settlement {
   const isOk = outcome === 'delivered'
   return {
@@ -46,7 +46,7 @@ async function settle(settlement: Settlement, isRepeated = false): Promise<unkno
 }
 
 const requeue = (id: string) => database.knex.transaction((trx) => requeueDelivery(trx, '1', id))
-/** All that belongs to the delivery but its attempts. */
+/** Everything that belongs to the delivery except its attempts. */
 const rowsOf = async (id: string) => ({
   due: (await database.pool.query('select * from webhook_due where id = $1', [id])).rows,
   dead: (await database.pool.query('select * from webhook_dead_letters where id = $1', [id])).rows,
@@ -57,7 +57,7 @@ describe.each(['failed', 'skipped', 'delivered'] as const)('a delivery that ende
     'is left as it is by a settle $late of its first life (repeated: $isRepeated), whose attempt is recorded',
     async ({ late, isRepeated }) => {
       const id = await enqueue(database, '1', `CA-${end}-${late}-${isRepeated}`)
-      // Two dispatchers have read version 0: one lost its lease while its POST was under way, the other one is the owner.
+      // Two dispatchers have read version 0: one lost its lease during its POST, the other one is the owner.
       const ofFormerOwner = settlementOf(id, 0, late)
       expect(await settle(settlementOf(id, 0, end))).toEqual([])
       expect((await deliveryOf(database, id)).status).toBe(end)

@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-/** What the client makes of this answer. */
+/** How the client interprets this answer. */
 async function failureOf(answer: Reply, baseURL = `${server.url}/v1`): Promise<ServiceFailure> {
   reply = answer
   const client = new ServiceClient({ apiKey: 'sk-key', baseURL, maxRetries: 0, fetch: longFetch, logLevel: 'off' })

@@ -8,7 +8,7 @@ import { secretsKey } from './helpers/businesses.ts'
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 const sound = 'postgres://callbox:hidden-word@127.0.0.1:1/callbox'
 
-/** Runs the real command until it ends, with a database that nothing listens for. */
+/** Runs the real command until it exits, with a database URL where nothing listens. */
 const run = (words: string[], settings: Record<string, string>) =>
   new Promise<{ code: number; lines: string[] }>((resolve) => {
     const env = {

@@ -13,7 +13,7 @@ const rowCount = 20_000
 async function startSettler() {
   const database = await createTestDatabase()
   const pool = new pg.Pool({ connectionString: database.url, max: 1 })
-  // The database may be dropped before the server has heard that this connection is over.
+  // The database may be dropped before the server has noticed that this connection is closed.
   pool.on('connect', (client) => client.on('error', () => undefined))
   pool.on('error', () => undefined)
   onTestFinished(() => pool.end())

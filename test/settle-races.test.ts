@@ -38,7 +38,7 @@ async function settle(settlements: Settlement[], isRepeated = false): Promise<st
   return rows.filter(({ what }) => what === 'superseded').map(({ name }) => name)
 }
 
-/** What there is of a delivery: its due row and its dead letter. */
+/** The due row and the dead letter of a delivery. */
 async function stateOf(id: string): Promise<unknown> {
   const { rows } = await database.pool.query(
     `select (select json_build_object('version', version, 'count', attempt_count) from webhook_due where id = $1) as due,
@@ -51,7 +51,7 @@ async function stateOf(id: string): Promise<unknown> {
 let calls = 0
 const newDelivery = (): Promise<string> => enqueue(database, '1', `CA${++calls}`)
 
-/** What commits while a settle waits for its lock. */
+/** Changes that commit while a settle waits for its lock. */
 const changes: Record<string, string> = {
   'a newer version': 'update webhook_due set version = version + 1, due_at = now() where id = $1',
   'a removal': 'delete from webhook_due where id = $1',

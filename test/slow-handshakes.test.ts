@@ -48,7 +48,7 @@ test('a receiver behind a black hole is reached by its next address', async () =
   })
   names.answers.set('half.example', [['127.0.0.2', '127.0.0.1']])
   expect(await posterWithin(15_000).post(request(`http://half.example:${hole.port}/`))).toMatchObject({ result: 'ok' })
-  // However short the attempt is: the first address does not use all of it up.
+  // However short the attempt is, the first address does not use up all of it.
   expect(await posterWithin(900).post(request(`http://half.example:${hole.port}/`))).toMatchObject({ result: 'ok' })
 })
 

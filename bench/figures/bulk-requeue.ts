@@ -14,7 +14,7 @@ const requeue = z.object({ id: z.string(), state: z.string(), requeued: z.number
 
 interface Requeued {
   minutes: number
-  /** POSTs while the requeue was under way. */
+  /** POSTs during the requeue. */
   postsPerSecond: number
 }
 

@@ -36,7 +36,7 @@ export function createKnex(
   // knex does not close a pool that was passed to it.
   const client: { destroy(callback?: () => void): Promise<void> } = database.client
   const destroy = client.destroy.bind(client)
-  // The pool first: once destroyed, knex no longer gives back the connections of statements that are under way.
+  // The pool first: once destroyed, knex no longer releases the connections of running statements.
   client.destroy = async () => {
     if (!pool.ending) await pool.end()
     await destroy()

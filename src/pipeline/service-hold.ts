@@ -16,7 +16,7 @@ const readHold = `
   from callbox.model_service_holds where service = ? and held_until > clock_timestamp()`
 
 /**
- * A later hold is not shortened: of ten requests under way the first to be refused may name the longest wait. One that
+ * A later hold is not shortened: of ten concurrent requests the first to be refused may name the longest wait. One that
  * follows within a minute is the same hold to an operator.
  */
 const storeHold = `
@@ -40,7 +40,7 @@ export class ServiceHold {
   readonly #log: Logger
   readonly #firstWaitMs: number
   #heldUntil = 0
-  /** Rate limits since the last answer; those of requests under way at the same time count as one. */
+  /** Rate limits since the last answer; those of concurrent requests count as one. */
   #limits = 0
   #welcomeUntil = 0
   #pioneer: Promise<void> | null = null

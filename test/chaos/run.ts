@@ -150,7 +150,7 @@ async function putBusinesses(pool: pg.Pool, receivers: Receivers, proxiedOrigin:
   receivers.tell({ order: 'businesses', businesses: known })
 }
 
-/** The database itself notes what must not be: an event or a dead letter that is changed, a delivery that ends twice. */
+/** Triggers record what must never happen: a changed event or dead letter, a delivery that ends twice. */
 async function watchOverwrites(pool: pg.Pool): Promise<void> {
   await pool.query(`
     create table chaos_overwritten (id uuid not null);

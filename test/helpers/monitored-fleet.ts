@@ -133,7 +133,7 @@ export class MonitoredFleet {
     await fetch(`http://${this.api.target}/admin/routes`, { headers: { authorization: 'Bearer a-guess' } })
   }
 
-  /** The database takes no callbacks, then the API's disk takes none either; one on disk was damaged before. */
+  /** The database accepts no callbacks, then the API's disk fails too; one entry on disk is already damaged. */
   async breakCallbacks(): Promise<void> {
     const spool = this.#spool
     await this.#database.pool.query('alter table twilio_callbacks rename to callbacks_away')
@@ -180,7 +180,7 @@ export class MonitoredFleet {
     models.set('gpt-transcribe', transcriber)
   }
 
-  /** A callback of a call that no business has. */
+  /** A callback of a call that belongs to no business. */
   #postCallback(token: string): Promise<number> {
     const url = `${publicUrl}/webhook/call_status`
     return postCallback(token, url, callStatusParams(account, nobodysCall), `http://${this.api.target}`)

@@ -65,7 +65,7 @@ export function untilStatus(database: Pool, id: string, status: string): Promise
   })
 }
 
-/** What a test may say of deliveries, in the words of `webhook_deliveries`; times are SQL or RFC 3339. */
+/** What a test may set on deliveries, by the columns of `webhook_deliveries`; times are SQL or RFC 3339. */
 export interface DeliveryState {
   status?: 'pending' | 'delivered' | 'failed' | 'skipped'
   reason?: string | null

@@ -111,7 +111,7 @@ export interface Stage {
     words: Words,
     params?: Record<string, string>,
   ): Promise<RecordedCall & { outcome: RecordingOutcome }>
-  /** What the model is to make of a text that no recording has. */
+  /** The model's answer to a text that no recording has. */
   teach(words: Words): void
   askedFor(call: RecordedCall): Asked
   /** One log line in full for each event of this name. */

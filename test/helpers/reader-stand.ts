@@ -27,7 +27,7 @@ export interface ReadAsked {
   bytes: number
 }
 
-/** A cursor behind all rows: nothing of the route is asked for. */
+/** A cursor after all rows: nothing of the route is read. */
 export const isLeftOut = (cursor: number | undefined): boolean => cursor !== undefined && cursor > 8e15
 
 /**

@@ -54,12 +54,12 @@ export const callOperations: ZodOpenApiPathsObject = {
       tags,
       summary: 'Process a failed or completed call again',
       description:
-        'No recording is transcribed twice, and the steps that a failed call has finished are kept. A completed call is summarised again from all of its recordings, those that came after its completion included; its results change, and no second event is sent.',
+        'No recording is transcribed twice, and the steps that a failed call has finished are kept. A completed call is summarised again from all of its recordings, including those that came after its completion; its results change, and no second event is sent.',
       requestParams: { path: callPath },
       responses: {
         202: json('The call, queued.', call),
         404: notFound,
-        409: problem('The call is in the pipeline already, or has no recording yet.'),
+        409: problem('The call is already in the pipeline, or has no recording yet.'),
         ...changeRefusals,
       },
     },

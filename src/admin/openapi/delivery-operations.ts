@@ -53,7 +53,7 @@ export const deliveryOperations: ZodOpenApiPathsObject = {
     post: {
       operationId: 'discardDelivery',
       tags,
-      summary: 'Give a delivery up',
+      summary: 'Discard a delivery',
       description:
         'A pending or failed delivery becomes skipped, with the reason and the operator. An attempt in flight may still ' +
         'reach the receiver. A requeue brings it back.',
@@ -62,7 +62,7 @@ export const deliveryOperations: ZodOpenApiPathsObject = {
       responses: {
         200: json('The delivery.', requeuedDelivery),
         404: notFound,
-        409: problem('Its receiver has accepted it.'),
+        409: problem('The receiver has already accepted it.'),
         ...changeRefusals,
       },
     },

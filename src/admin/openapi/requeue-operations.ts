@@ -12,7 +12,7 @@ export const requeueOperations: ZodOpenApiPathsObject = {
       tags,
       summary: 'Requeue all deliveries that match',
       description:
-        'A job that survives a restart. It takes the filter of the list of deliveries, without a `status` the failed and ' +
+        'A job that survives a restart. It accepts the filter of the list of deliveries, without a `status` the failed and ' +
         'skipped ones, and none that is enqueued after the order. The routes’ own limits pace what is sent.',
       requestBody: {
         required: true,

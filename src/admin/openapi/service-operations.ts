@@ -30,11 +30,14 @@ export const serviceOperations: ZodOpenApiPathsObject = {
     get: {
       operationId: 'getCallbackReadiness',
       tags,
-      summary: 'Tell whether callbacks of Twilio are taken',
+      summary: 'Tell whether callbacks of Twilio are accepted',
       description:
-        'Also while the database is away, as long as they are kept on disk: for a balancer in front of Twilio.',
+        'Includes callbacks kept on disk while the database is away. For the load balancer that Twilio calls.',
       security,
-      responses: { 200: json('They are.', readyAnswer), 503: json('They are not, and why.', notReadyAnswer) },
+      responses: {
+        200: json('They are accepted.', readyAnswer),
+        503: json('They are not, with the reasons.', notReadyAnswer),
+      },
     },
   },
   '/metrics': {

@@ -51,7 +51,7 @@ const query = z.object({
   business_id: businessId
     .optional()
     .describe(
-      'says outright whose call it is; if it names no business, the callback stays unmatched. Without it the numbers of the call and its legs decide',
+      'names the business of the call; if there is no such business, the callback stays unmatched. Without it the numbers of the call and its legs decide',
     ),
 })
 
@@ -67,7 +67,7 @@ function callbackOperation(kind: CallbackKind, summary: string, form: z.ZodType)
       requestParams: { query },
       requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: form } } },
       responses: {
-        204: { description: 'It is stored, or on disk until the database is back.' },
+        204: { description: 'Stored, or kept on disk until the database is back.' },
         400: problem('The body cannot be read, or is not valid UTF-8.'),
         403: problem('The signature fits neither `PUBLIC_URL` with this path and query nor any auth token.'),
         413: problem('The body is over 64 KB.'),

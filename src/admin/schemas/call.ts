@@ -72,7 +72,7 @@ const recording = z
     state: z
       .enum(['waiting', 'transcribed', 'unusable'])
       .describe(
-        'waiting: not in the transcript yet; for a completed call it came too late, and reprocess includes it. unusable: Twilio has no audio, or it cannot be fetched or transcribed',
+        'waiting: not in the transcript yet; for a completed call it came too late, and reprocess includes it. unusable: Twilio has no audio, or the audio cannot be fetched or transcribed',
       ),
     error: z.string().nullable().describe('why it is unusable'),
     source: z.string().meta({ description: "Twilio's RecordingSource; '': unknown", examples: ['RecordVerb'] }),

@@ -50,7 +50,7 @@ export const delivery = z
       .string()
       .nullable()
       .describe(
-        'why it was skipped or failed; while it is pending: waiting (its turn comes), retrying (its wait is not over), ' +
+        'why it was skipped or failed; while it is pending: waiting (for its turn), retrying (its wait is not over), ' +
           'held_by_breaker, parked, rate_limited (Retry-After of the endpoint), after (an earlier event of its call is pending)',
       ),
     operator: z.string().nullable().describe('who discarded it; null: it ended without an operator'),

@@ -51,9 +51,9 @@ export const overview = z
     deliveries: z.object({
       due: z.int().describe('due now, on routes that are not parked; counted to 100000'),
       oldest_due_seconds: z.number().describe('how long the one that is due the longest has been so; 0: none is due'),
-      delivered_last_hour: z.int().describe('of the events that were enqueued within the last hour'),
+      delivered_last_hour: z.int().describe('of the events enqueued within the last hour'),
       failed_last_hour: z.int().describe('given up within the last hour'),
-      last_hour_is_whole: z.boolean().describe('false: these are of the newest 100000 events, and there were more'),
+      last_hour_is_whole: z.boolean().describe('false: the counts cover only the newest 100000 events'),
     }),
     routes: z.object({
       active: z.int(),

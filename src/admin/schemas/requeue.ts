@@ -38,7 +38,7 @@ export const requeueListQuery = z.strictObject({
   cursor: timeCursor(requeueId),
 })
 
-const total = z.int().describe('how many match; more than 100000, or what takes too long to count, is estimated')
+const total = z.int().describe('how many match; estimated above 100000, or if counting takes too long')
 
 export const requeue = z
   .object({

@@ -59,7 +59,7 @@ export class Held {
     this.forgetSettled()
   }
 
-  /** Forgets what no read under way can bring back. */
+  /** Forgets ids that no running read can return. */
   forgetSettled(): void {
     const { oldest } = this.#reads
     let count = 0

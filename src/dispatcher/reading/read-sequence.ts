@@ -11,7 +11,7 @@ export class ReadSequence {
     return this.#next
   }
 
-  /** The oldest read under way, or `next` when there is none: what happened before it is visible to all reads. */
+  /** The oldest running read, or `next` when there is none: what happened before it is visible to all reads. */
   get oldest(): number {
     for (const read of this.#underWay) return read
     return this.#next

@@ -11,7 +11,7 @@ interface Listener {
 const script = fileURLToPath(new URL('./lookup-process.ts', import.meta.url))
 const maxId = 2 ** 32
 
-/** One process that looks names up, and the lookups under way in it. It never keeps this process alive. */
+/** One process that looks names up, and its running lookups. It never keeps this process alive. */
 export class LookupWorker {
   /** libuv runs getaddrinfo on half of its threads at most. */
   static readonly places = 128

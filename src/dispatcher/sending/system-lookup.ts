@@ -91,7 +91,7 @@ export class SystemLookup {
     if (!this.#closed && this.#workers.size === 0) this.#newWorker()
   }
 
-  /** Ends the processes. Lookups under way fail. */
+  /** Ends the processes. Running lookups fail. */
   close(): void {
     this.#closed = true
     this.#fill()

@@ -121,7 +121,7 @@ function headersCard(
 ): Html {
   const { header_names: names } = business
   return html`<section class="card" id="headers"><h2>Custom headers</h2>
-<p class="hint below">Sent with every POST, such as n8n's header authentication. Their values are encrypted, and shown to nobody.
+<p class="hint below">Sent with every POST, such as n8n's header authentication. Their values are encrypted, and never shown.
 Leave a value empty to keep it as it is.</p>
 ${names === null && notice('warning', 'The headers that are set cannot be decrypted, so nothing is sent. Set all of them anew.')}
 ${orderForm(

@@ -22,8 +22,8 @@ export function callProgress(response: Response, call: CallAnswer): Html {
     `${path}/progress`,
     isMoving ? everySeconds : null,
     html`<section class="card stack" aria-label="Facts">${facts(call)}
-${state === 'failed' && orderForm(response, `${path}/reprocess`, html`<button class="primary">Process it again</button>`)}
-${state === 'completed' && orderForm(response, `${path}/reprocess`, html`<button>Process it again</button>`)}</section>
+${state === 'failed' && orderForm(response, `${path}/reprocess`, html`<button class="primary">Reprocess</button>`)}
+${state === 'completed' && orderForm(response, `${path}/reprocess`, html`<button>Reprocess</button>`)}</section>
 <section class="card"><h2>Recordings</h2>${recordings(call)}</section>
 <section class="card"><h2>Steps</h2>${steps(call)}</section>`,
   )
@@ -43,14 +43,14 @@ function facts(call: CallAnswer): Html {
 <div><dt>Customer</dt><dd>${text(call.customer_name)}</dd></div>
 <div><dt>Agent</dt><dd>${text(call.agent_name)}</dd></div>
 <div><dt>Lead</dt><dd>${text(call.lead_id)}</dd></div>
-${error !== null && html`<div class="across"><dt>${state === 'failed' ? 'Why it failed' : 'Why it could not be processed again'}</dt><dd class="bad-text" dir="auto">${visibleText(error)}</dd></div>`}
+${error !== null && html`<div class="across"><dt>${state === 'failed' ? 'Why it failed' : 'Why reprocessing failed'}</dt><dd class="bad-text" dir="auto">${visibleText(error)}</dd></div>`}
 </dl>`
 }
 
 const recordingTone = { waiting: 'wait', transcribed: 'good', unusable: 'bad' } as const
 
 function recordings(call: CallAnswer): Html {
-  if (call.recordings.length === 0) return html`<p class="muted">None has come yet.</p>`
+  if (call.recordings.length === 0) return html`<p class="muted">No recordings yet.</p>`
   return html`<ol class="timeline">${call.recordings.map((recording) => {
     const { recording_sid: sid, state, error, source, duration_sec: seconds } = recording
     const isLate = state === 'waiting' && call.state === 'completed'
@@ -59,7 +59,7 @@ function recordings(call: CallAnswer): Html {
       seconds !== null && html`<span class="took">${duration(seconds * 1_000)}</span>`
     }${source !== '' && html`<span class="muted">${visibleText(source)}</span>`}<span class="when">${time(recording.started_at ?? recording.received_at)}</span></div>
 ${error !== null && html`<p class="error" dir="auto">${visibleText(error)}</p>`}
-${isLate && html`<p class="muted">It came after the call was completed. Process the call again to include it.</p>`}
+${isLate && html`<p class="muted">It came after the call was completed. Reprocess the call to include it.</p>`}
 </div></li>`
   })}</ol>`
 }

@@ -62,7 +62,7 @@ function requeueOrder(response: Response, { delivery, payload }: WholeDelivery):
 ${order('Send it again')}</div></details>`
   }
   if (state !== 'pending') return order('Requeue')
-  return dueAt !== null && Date.parse(dueAt) > Date.now() ? order('Try it now') : html``
+  return dueAt !== null && Date.parse(dueAt) > Date.now() ? order('Retry now') : html``
 }
 
 function discardOrder(response: Response, { delivery: { id, status: state, operator } }: WholeDelivery): Html {
@@ -73,7 +73,7 @@ ${orderForm(
   response,
   `/console/deliveries/${id}/discard`,
   html`<label class="field"><span>Reason</span><input name="reason" required maxlength="200" dir="auto" autocomplete="off"></label>
-<div><button class="danger">Discard the delivery</button></div>`,
+<div><button class="danger">Discard delivery</button></div>`,
   'stack narrow',
 )}</div></details>`
 }
@@ -90,9 +90,9 @@ export function payloadCard({ delivery: { id }, payload }: WholeDelivery): Html 
     html`<a${look && html` class="${look}"`} href="/console/deliveries/${id}/payload" download="${payloadFileName(id)}">${text}</a>`
   return html`<section class="card"><div class="card-head"><h2>Payload <span class="hint">${count(bytes)} bytes</span></h2>
 <div class="actions">${isWhole && html`<button type="button" data-copy="#payload">Copy</button>`}
-${file('Download as it is sent', 'button')}</div></div>
+${file('Download as sent', 'button')}</div></div>
 <pre class="wrap json" id="payload" dir="ltr" tabindex="0" role="region" aria-label="Payload">${markup}</pre>
-${!isWhole && html`<div class="hint">The first ${count(length)} of ${count(payload.length)} characters. ${file('Download all of it')}</div>`}</section>`
+${!isWhole && html`<div class="hint">The first ${count(length)} of ${count(payload.length)} characters. ${file('Download all')}</div>`}</section>`
 }
 
 /** The last attempt, or the first one to come, as a command. */

@@ -56,7 +56,7 @@ export function deliveryPage(parts: ConsoleParts): express.Router {
     const { id } = readPath(request, deliveryPath)
     const { reason } = readForm(request, discardForm)
     await discardDelivery(parts, operatorOf(response), id, reason)
-    await redirectWith(response, `/console/deliveries/${id}`, visitOf(response), 'The delivery is discarded.')
+    await redirectWith(response, `/console/deliveries/${id}`, visitOf(response), 'The delivery was discarded.')
   })
   return router
 }
