@@ -107,16 +107,16 @@ export async function up(knex: Knex): Promise<void> {
       select business_id, delivery_id, direction, octet_length(payload::text), (
         select d.id
         from (
+          -- With equalities PostgreSQL may search the events by age, or the pending deliveries of the whole business.
           select o.id
           from callbox.webhook_outbox o
-          where o.call_sid = callbox_enqueue.call_sid
-            and o.business_id = callbox_enqueue.business_id
+          where (o.call_sid, o.business_id) >= (callbox_enqueue.call_sid, callbox_enqueue.business_id)
+            and (o.call_sid, o.business_id) <= (callbox_enqueue.call_sid, callbox_enqueue.business_id)
             and o.direction = callbox_enqueue.direction
             and o.id <> delivery_id
-          order by o.created_at desc
+          order by o.call_sid desc, o.business_id desc, o.created_at desc
           limit 1
         ) previous
-        -- An equality would let PostgreSQL search all pending deliveries of the business by another index.
         cross join lateral (
           select d.id
           from callbox.webhook_due d

@@ -61,3 +61,16 @@ test('a producer that began with an empty outbox finds the previous event of a c
   ])
   expect(rows).toEqual([{ after: ended }])
 })
+
+test('a producer of an outbox in which nearly all events share a call reads few of them for another call', async () => {
+  const { pool, enqueue, fill, rowsRead } = await startProducer()
+  await fill()
+  await pool.query(`update callbox.webhook_outbox set call_sid = 'orders'`)
+  await pool.query('analyze callbox.webhook_outbox, callbox.webhook_due')
+  for (let n = 0; n < 10; n += 1) await enqueue(`CA-first-${n}`, 'call.ended')
+  const before = await rowsRead()
+  await enqueue('CA-one', 'call.ended')
+  await enqueue('CA-one', 'call.completed')
+  await enqueue('orders', 'call.completed')
+  expect((await rowsRead()) - before).toBeLessThan(100)
+})
