@@ -258,7 +258,7 @@ describe('one delivery', () => {
     const waiting = await page(id)
     expect(waiting.text).toMatch(/Next: attempt 2\s+in 2 hr/)
     expect(waiting.markup).toContain('hx-trigger="every 15s"')
-    expect(waiting.text).toContain('Retry now')
+    expect(waiting.text).toContain('Try it now')
     const nowhere = await enqueue(database, '1', 'CA2', 'outbound')
     expect((await page(nowhere)).text).toContain('No URL is set for outbound calls')
   })

@@ -18,7 +18,7 @@ const unknown: RoutePerformance = { recent_attempts: 0, success_rate: null, p95_
 
 /**
  * No index has a route's attempts in the order of their times, and another index would cost the dispatcher at every settle.
- * So the newest events of all routes are searched for those of the routes asked for.
+ * So the newest events of all routes are searched for those of the requested routes.
  */
 const read = `
   with newest as materialized (

@@ -1,6 +1,6 @@
 import { default as iso6391 } from 'iso-639-1'
 
-/** What a business may name as the language of its calls: ISO 639-1, with English names, in the order of those. */
+/** The languages that a business may choose for its calls: ISO 639-1 codes, ordered by English name. */
 export const languages: readonly { code: string; name: string }[] = iso6391
   .getLanguages(iso6391.getAllCodes())
   .map(({ code, name }) => ({ code, name }))

@@ -1,14 +1,14 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js/min'
 
 /**
- * Who is at one end of a call. `number`: E.164. `agent`: an address of a phone system that is no phone number, such as
+ * Who is at one end of a call. `number`: E.164. `agent`: an address of a phone system that is not a phone number, such as
  * `client:bob` or `sip:bob@pbx`. `unknown`: an anonymous caller, a short code, or nothing at all.
  */
 export type Party =
   | { kind: 'number'; number: string; viaSip: boolean }
   | { kind: 'agent' | 'unknown'; number: ''; viaSip: boolean }
 
-/** What Twilio sends for callers who hide their number: the words that these digits spell on a keypad. */
+/** Twilio's values for callers who hide their number: the digits spell words on a keypad. */
 const anonymousDigits = new Set(['266696687', '7378742833', '2562533', '8656696', '86282452253'])
 const anonymousNames = new Set(['anonymous', 'restricted', 'blocked', 'private', 'unavailable', 'unknown'])
 

@@ -28,7 +28,7 @@ export interface UsableRecording {
   recordingSid: string
   url: string
   durationSec: number | null
-  /** Of its audio; `null`: it has not been fetched yet. */
+  /** The size of its audio; `null`: it has not been fetched yet. */
   bytes: number | null
   /** `null`: it has not been transcribed yet. */
   transcript: string | null

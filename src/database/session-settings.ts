@@ -45,7 +45,7 @@ export function startupSettings(level: SettingsLevel, deadlineMs: number): Recor
   }
 }
 
-/** What {@link judgeSession} judges. PostgreSQL 17 brought `transaction_timeout`, which no startup parameter may name before. */
+/** The input of {@link judgeSession}. `transaction_timeout` is new in PostgreSQL 17; older servers reject it at startup. */
 export const askSession = (level: SettingsLevel): string => `
   select pg_is_in_recovery() as is_standby,
          current_setting('transaction_read_only') = 'on' as is_read_only,

@@ -107,7 +107,7 @@ const spoken: [RegExp, Trouble][] = [
   [/^Connection terminated/, otherTroubles['ECONNRESET'] as Trouble],
 ]
 
-/** Of an attempt to connect; `null`: nothing that we know. */
+/** The fault of a failed connection; `null`: unknown. */
 function connectTrouble({ code, message }: NoConnection): Trouble | null {
   const known = connectTroubles[code] ?? otherTroubles[code]
   if (known) return known

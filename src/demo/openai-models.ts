@@ -10,7 +10,7 @@ export interface OpenAiModel {
   fields: readonly string[] | null
   /** Formats of a transcription. */
   formats: readonly string[]
-  /** What it takes as `reasoning_effort`; empty: the parameter is refused. */
+  /** Accepted values of `reasoning_effort`; empty: the parameter is rejected. */
   efforts: readonly string[]
 }
 

@@ -32,7 +32,7 @@ export interface TwilioStandIn extends LoopbackServer {
   addRecording(recordingSid: string, mp3: Buffer): void
   addCall(call: TwilioCall): void
   addConference(conference: TwilioConference): void
-  /** What a recording belongs to, for its resource; without it only its audio is there. */
+  /** What a recording belongs to, for its resource; without it only the audio exists. */
   addRecordingOf(recordingSid: string, of: { callSid: string | null; conferenceSid: string | null }): void
   /** Answers by SID (RE…, CA… or CF…) instead of the usual one, such as `twilioNotFound` while a recording is not ready. */
   answers: ScriptedAnswers

@@ -11,7 +11,7 @@ interface PortHandlers {
   metrics: RequestHandler
 }
 
-/** What the API serves once it runs. */
+/** The routers of the API once it runs. */
 export interface ApiHandlers {
   callbacks: RequestHandler
   admin: RequestHandler

@@ -26,7 +26,7 @@ const parameters = z.object({
   CallStatus: text,
   Timestamp: text.transform(parseTwilioTime),
   CallDuration: text.transform(parseTwilioSeconds),
-  /** Of a conference's recording, which names no CallSid. */
+  /** For a conference's recording, which names no CallSid. */
   ConferenceSid: sid,
   RecordingSid: sid,
   RecordingUrl: text,

@@ -32,7 +32,7 @@ export interface DeliveryRow {
   /** The operator who discarded it. */
   operator: string | null
   attempt_count: number
-  /** Of the last attempt that was answered. */
+  /** From the last attempt that was answered. */
   last_status_code: number | null
   created_at: Date
   /** `null`: it is not pending. */

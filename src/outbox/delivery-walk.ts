@@ -53,7 +53,7 @@ function nextRows(walk: Walk): string {
   return `select * from (${each.join(' union all ')}) dead order by created_at, id limit ${pageSize}`
 }
 
-/** What a row of the page must meet beyond what its index has. */
+/** Conditions on a row of the page that the index does not cover. */
 function conditions(walk: Walk): string {
   const { statuses, event_type: eventType } = walk
   return [

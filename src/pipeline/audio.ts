@@ -117,7 +117,7 @@ class AudioFetch {
     return { ...plain, range: `bytes=${bytes}-`, ...condition }
   }
 
-  /** What follows from an answer's head; `null`: its body is the recording, or what is missing of it. */
+  /** The setback that an answer's head implies; `null`: the body is the recording or its missing part. */
   #judge(answer: AudioAnswer): Outcome<null> | null {
     const part = this.#part
     const { status, headers } = answer

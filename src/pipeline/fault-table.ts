@@ -226,7 +226,7 @@ export interface Judgement {
   error: string
   /** The service gives no reason for its refusal. */
   isUnexplained: boolean
-  /** Of a text that is longer than the model takes, the share that fits, from 0 to 1; `null`: that is not the fault. */
+  /** The share of a too long text that fits the model, from 0 to 1; `null`: length is not the fault. */
   fittingShare: number | null
 }
 

@@ -24,7 +24,7 @@ interface Known {
 
 /**
  * Lets a call go on once its direction and parties are known, and its final status is or is not to be had: its callback
- * has not come within 60 s, and the Call resource does not say it either. Nothing goes on without a direction.
+ * has not come within 60 s, and the Call resource does not say it either. No call continues without a direction.
  *
  * @param pollMs how long the job waits until it looks for the callback again, holding no worker.
  */

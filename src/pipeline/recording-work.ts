@@ -30,7 +30,7 @@ export class RecordingWork {
   readonly #job: RecordingJob
   readonly #call: CallInWork
   readonly #aborted: AbortSignal
-  /** By recording, what this run fetched. */
+  /** The audio that this run fetched, by recording. */
   readonly #fetchedBytes = new Map<string, number>()
   #current: string | null = null
 

@@ -58,7 +58,7 @@ ${findings.length > 0 && html`<ul class="findings">${findings.map(finding)}</ul>
 </section>`
 }
 
-/** Of a finding and its link: a morph keeps what is focused in its place only by ids. Models may share a code. */
+/** The id of a finding and its link: a morph keeps the focus only by ids. Models may share a code. */
 function findingId(findings: readonly OverviewFinding[], at: number): string {
   const code = findings[at]?.code
   return `finding-${code}-${findings.slice(0, at).filter((earlier) => earlier.code === code).length}`

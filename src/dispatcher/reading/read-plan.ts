@@ -27,7 +27,7 @@ interface ReadRequest {
   nowMs: number
 }
 
-/** Where a read begins on each route in memory, and what it leaves out. */
+/** Where a read begins on each route in memory, and which ids it excludes. */
 export interface ReadPlan {
   read: number
   /** The routes in memory that the read covers; it says nothing about others. */

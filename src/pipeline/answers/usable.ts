@@ -2,9 +2,9 @@ import { done, type Outcome, setBack } from '../outcome.ts'
 import { UnusableAnswer } from './unusable-answer.ts'
 
 /**
- * What `read` finds in an answer, or the setback `unusable` with the reason that it throws.
+ * The result of `read` for an answer, or the setback `unusable` with the reason that it throws.
  *
- * @param service the subject of the sentence that tells the reason.
+ * @param service the subject of the sentence that states the reason.
  */
 export function usable<T>(service: string, read: () => T): Outcome<T> {
   try {

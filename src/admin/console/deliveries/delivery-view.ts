@@ -62,7 +62,7 @@ function requeueOrder(response: Response, { delivery, payload }: WholeDelivery):
 ${order('Send it again')}</div></details>`
   }
   if (state !== 'pending') return order('Requeue')
-  return dueAt !== null && Date.parse(dueAt) > Date.now() ? order('Retry now') : html``
+  return dueAt !== null && Date.parse(dueAt) > Date.now() ? order('Try it now') : html``
 }
 
 function discardOrder(response: Response, { delivery: { id, status: state, operator } }: WholeDelivery): Html {
