@@ -136,7 +136,7 @@ describe('callbox_enqueue', () => {
     }
   })
 
-  test('an event that was deleted by hand can be enqueued again beside its due row', async () => {
+  test('an event that was deleted by hand can be enqueued again although its due row is left', async () => {
     const event = [22, 'CA1', 'call.completed', 'inbound']
     await database.pool.query(enqueue, [...event, '{"a":1}'])
     await database.pool.query('delete from webhook_outbox where business_id = 22')

@@ -35,7 +35,7 @@ describe('a .env file', () => {
     expect(added(content)).toEqual(expected)
   })
 
-  test('gives way to the environment, also to an empty value of it', () => {
+  test('is overridden by the environment, also by an empty value', () => {
     expect(added('A=1\nB=2\nC=3\nA=4', { A: 'kept', B: '' })).toEqual({ A: 'kept', B: '', C: '3' })
   })
 
@@ -63,7 +63,7 @@ describe('a .env file', () => {
     expect(() => loadEnvFile(directory, {})).toThrow('got EISDIR; expected a file that this user can read, or none')
   })
 
-  test('need not be there', () => {
+  test('is optional', () => {
     expect(loadEnvFile(directory, {})).toBeNull()
   })
 })

@@ -21,7 +21,7 @@ const result = (over: Partial<PostResult>): PostResult => ({
   ...over,
 })
 
-describe('whose fault a failure is', () => {
+describe('who is at fault for a failure', () => {
   const faultOf = (over: Partial<PostResult>) => verdictOn(result(over), 1_000)
 
   test.each([
@@ -98,7 +98,7 @@ test('one payload that is refused ends failed by its schedule, and the route of 
   expect(await routeOf(database, '1')).toMatchObject({ state: 'active', version: 0 })
 })
 
-test('a route whose only delivery fails and fails never opens its breaker, and the delivery ends failed', async () => {
+test('a route whose only delivery keeps failing never opens its breaker, and the delivery ends failed', async () => {
   await newBusiness('2')
   receiver.answers.always('/2', { status: 500 })
   runDispatcher(database.url, { WEBHOOK_RETRY_SCHEDULE: '20ms,20ms,20ms,20ms,20ms,20ms,20ms,20ms' })
@@ -107,7 +107,7 @@ test('a route whose only delivery fails and fails never opens its breaker, and t
   expect(await routeOf(database, '2')).toMatchObject({ state: 'active', version: 0 })
 })
 
-test('a payload that a probe brings uses its schedule, and neither opens nor closes anything', async () => {
+test('a refused payload of a probe uses its schedule, and neither opens nor closes the breaker', async () => {
   await newBusiness('3')
   await changeRoute(database, '3', `state = 'failing', probes = 1, failing_since = now(), probe_at = now()`)
   receiver.answers.queue('/3', { status: 400 }, { status: 200 })
@@ -180,7 +180,7 @@ describe('events of one call', () => {
     expect(postsOf('12')).toHaveLength(6)
   })
 
-  test('one that is refused for ten minutes holds the next one no longer, and others of its route never', async () => {
+  test('one that is refused for ten minutes no longer holds back the next one, and never others of its route', async () => {
     await newBusiness('13')
     const ended = await enqueueEvent('13', 'CA1', 'call.ended')
     refuse('13', ended, 400)
@@ -196,7 +196,7 @@ describe('events of one call', () => {
     expect(await untilStatus(database, ended, 'pending')).toMatchObject({ attempt_count: 1 })
   })
 
-  test('those that waited long for anything else than a refusal arrive in order, and what was tried waits for none', async () => {
+  test('events that waited long for anything but a refusal arrive in order, and a tried one waits for none', async () => {
     await newBusiness('15')
     const ids: string[] = []
     for (const type of ['call.a', 'call.b', 'call.c']) ids.push(await enqueueEvent('15', 'CA1', type))

@@ -86,7 +86,7 @@ test.skipIf(!pgbouncerInstalled)('so does one behind PgBouncer in transaction mo
   await servesCalls(bouncer.url)
 })
 
-test.skipIf(!pgbouncerInstalled)('defaults that a pooler keeps from being overruled are warned of', async () => {
+test.skipIf(!pgbouncerInstalled)('defaults that a pooler keeps us from overriding are logged as warnings', async () => {
   const database = await createTestDatabase()
   const name = new URL(database.url).pathname.slice(1)
   await database.pool.query(`alter database ${name} set default_transaction_isolation = 'repeatable read'`)

@@ -55,7 +55,7 @@ describe('a call of a subaccount', () => {
     expect(await callsOf(database, parent.callSid)).toMatchObject([{ business_id: '10', direction: 'outbound' }])
   })
 
-  test('that names no account is not unknown because the main account has no such call', async () => {
+  test('that names no account is retried although the main account has no such call', async () => {
     const call = newCall({ direction: 'outbound-api', from: ten, to: customer, accountSid: subaccount })
     const { kind, params } = stage.recordingCallback(call)
     delete params['AccountSid']
@@ -73,7 +73,7 @@ describe('a call of a subaccount', () => {
   })
 })
 
-test('a call that failed for its direction goes on when a callback tells it', async () => {
+test('a call that failed without a direction resumes when a callback names it', async () => {
   const call = newCall({ direction: 'outbound-api', from: ten, to: customer })
   await stage.post({ ...stage.recordingCallback(call), query: 'business_id=10' })
   await settled(database, call.callSid, 1)
@@ -156,7 +156,7 @@ describe('a recording of a conference', () => {
       return rows[0]?.state !== 'new' && rows[0]
     })
 
-  test('of two businesses is of neither', async () => {
+  test('of two businesses belongs to neither', async () => {
     const [call, other, sid] = [caller(), newCall({ from: customer, to: eleven }), conferenceSid()]
     know(call, other)
     stage.twilio.addConference({ conferenceSid: sid, participants: [call.callSid, other.callSid] })
@@ -191,7 +191,7 @@ describe('a recording of a conference', () => {
   })
 })
 
-test('every question names an account', () => {
+test('every request names an account', () => {
   for (const { path, authorized } of stage.twilio.requests) {
     expect(authorized).toBe(true)
     expect([account.accountSid, subaccount]).toContain(path.split('/')[3])

@@ -88,7 +88,7 @@ describe('a signed callback', () => {
 describe('a repeated callback', () => {
   const rows = async (callSid: string) => (await callbacksOf(database, callSid)).length
 
-  test('is stored once, however often and by whichever process it is taken at once', async () => {
+  test('is stored once, however often it arrives concurrently and at whichever process', async () => {
     const other = await openIngress(database)
     const callback = statusCallback(newCall())
     const stored = await counted('call_status', 'stored')
@@ -110,7 +110,7 @@ describe('a repeated callback', () => {
     expect(await rows(callback.params['CallSid'] ?? '')).toBe(1)
   })
 
-  test('is another one if anything that is signed differs', async () => {
+  test('is a new one if anything that is signed differs', async () => {
     const call = newCall()
     const callback = statusCallback(call)
     await stage.post(callback)
@@ -219,7 +219,7 @@ describe('a body that cannot be kept', () => {
   })
 })
 
-test('while neither the database nor the disk takes it the answer is 503, so that Twilio sends it again', async () => {
+test('while both database and disk fail the answer is 503, so that Twilio retries', async () => {
   const nobody = createServer().listen(0, '127.0.0.1')
   const address = nobody.address()
   await new Promise((resolve) => nobody.close(resolve))

@@ -96,7 +96,7 @@ describe('an agent’s client calls a number of another business', () => {
     expect(await callsOf(database, parent.callSid)).toMatchObject([{ ...outbound, state: 'open' }])
   })
 
-  test('a leg that comes after the call was given to the called business takes it back', async () => {
+  test('a leg that arrives after the call was assigned to the called business moves it', async () => {
     const [parent, leg] = start()
     stage.twilio.addCall(parent)
     await stage.post(statusCallback(parent))
@@ -113,7 +113,7 @@ describe('an agent’s client calls a number of another business', () => {
     expect((await jobsOf(database, parent.callSid)).at(-1)).toMatchObject({ businessId: '10' })
   })
 
-  test('a completed call stays what its event told', async () => {
+  test('a completed call keeps the parties of its event', async () => {
     const [parent, leg] = start()
     stage.twilio.addCall(parent)
     await stage.post(statusCallback(parent))
@@ -128,7 +128,7 @@ describe('an agent’s client calls a number of another business', () => {
     expect(await callsOf(database, parent.callSid)).toEqual(before)
   })
 
-  test('what a signed URL says stays, whatever the legs say', async () => {
+  test('the business in a signed URL stays, whatever the legs say', async () => {
     const [parent, leg] = start()
     stage.twilio.addCall(parent)
     stage.twilio.addCall(leg)

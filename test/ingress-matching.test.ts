@@ -161,7 +161,7 @@ describe('by ?business_id= of the signed URL', () => {
     expect(await callsOf(database, call.callSid)).toEqual([])
   })
 
-  test('a known call takes nothing whose URL names no business', async () => {
+  test('a known call gets no callback whose URL names an unknown business', async () => {
     const call = inbound()
     await stage.post(statusCallback(call))
     await settled(database, call.callSid, 1)

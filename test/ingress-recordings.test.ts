@@ -97,7 +97,7 @@ describe('a recording', () => {
     },
   )
 
-  test('without a SID is known by its address', async () => {
+  test('without a SID is identified by its address', async () => {
     const call = await known()
     const url = recordingUrl(call.recordingSid)
     await post(call, 'completed', { RecordingSid: '', RecordingUrl: `${url}.json` })
@@ -132,7 +132,7 @@ describe('a recording', () => {
     expect(await jobsOf(database, call.callSid)).toHaveLength(1)
   })
 
-  test('that is said to be absent after it completed stays', async () => {
+  test('that is reported absent after it completed stays', async () => {
     const call = await withRecording('completed')
     await post(call, 'absent')
     expect(await recordingsOf(database, call.callSid)).toMatchObject([{ state: 'waiting', error: null }])

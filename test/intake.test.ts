@@ -73,7 +73,7 @@ test('what a read brings of a slot that was lost and gained in the meantime is n
   expect(take(plan(), [1])).toBe(1)
 })
 
-test('a slot that is being drained takes nothing', () => {
+test('a slot that is being drained accepts nothing', () => {
   const { slots, plan, take } = lane()
   slots.drain([1])
   expect(take(plan(), [1])).toBe(0)

@@ -31,7 +31,7 @@ export interface ServicePorts {
 }
 
 const starting: RequestHandler = (_request, response) => {
-  const detail = 'this process has just started and is not ready; try again'
+  const detail = 'this process has just started and is not ready; try again later'
   response.status(503).set('retry-after', '1').type('application/problem+json')
   response.send(JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503, detail }))
 }

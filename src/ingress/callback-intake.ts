@@ -201,7 +201,7 @@ export class CallbackIntake {
   #spoolFailed(err: unknown): void {
     if (this.#unusable === null) {
       const { directory } = this.#spool
-      this.#log.error({ event: 'spool.unusable', directory, err }, 'no callback can be kept on disk')
+      this.#log.error({ event: 'spool.unusable', directory, err }, 'callbacks cannot be kept on disk')
     }
     this.#unusable = codeOf(err) || (err instanceof Error ? err.message : String(err))
   }

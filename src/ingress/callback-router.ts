@@ -92,7 +92,7 @@ export function strayCallbacks(deps: Pick<RouterDeps, 'log' | 'metrics'>): expre
   return (request, response, next) => {
     const isMeant = /^\/+webhooks?(\/|$)/i.test(request.path) || request.get('x-twilio-signature') !== undefined
     if (!isMeant) return next()
-    const detail = `no callbacks are taken at this path; expected ${paths.join(' or ')}`
+    const detail = `no callbacks are accepted at this path; expected ${paths.join(' or ')}`
     refuse(deps, 'unknown', response, { status: 404, result: 'unknown_path', detail })
   }
 }

@@ -172,7 +172,7 @@ async function refusalOf(
   if (stored.kind === 'call_status') directions.push(callback.Direction)
   const odd = directions.find((direction) => directionOf(direction) === null)
   if (odd === undefined) return null
-  return `the direction ${JSON.stringify(maskPhone(odd.slice(0, 40)))} is none that Callbox knows`
+  return `the direction ${JSON.stringify(maskPhone(odd.slice(0, 40)))} is not one that Callbox knows`
 }
 
 /** Stores what the callback and Twilio's answer say about the call and its legs. */

@@ -166,7 +166,7 @@ export class SpoolReplay {
     this.#failures.delete(name)
     try {
       await this.#spool.setAside(name)
-      const text = 'a callback on disk cannot be stored; it is set aside'
+      const text = 'a callback on disk cannot be stored; it was set aside'
       this.#log.error({ event: 'spool.set_aside', entry: name, err }, text)
     } catch (error) {
       this.#diskFailed(error)

@@ -23,7 +23,10 @@ export function startAccounting(dependencies: AccountingDependencies): { stop():
     everyHour,
     () => {
       running = account(dependencies).catch((err: unknown) => {
-        dependencies.log.warn({ event: 'accounting.failed', err }, 'the outbox was not examined; again in an hour')
+        dependencies.log.warn(
+          { event: 'accounting.failed', err },
+          'the outbox could not be examined; the next try is in an hour',
+        )
       })
       return running
     },

@@ -66,7 +66,7 @@ export class ModelWatch {
     ]
     const checks = models.map(([use, model]) =>
       this.#checkOne(client, use, model).catch((err: unknown) => {
-        log.warn({ event: 'model.check_failed', use, err }, 'the result of a model check was not stored')
+        log.warn({ event: 'model.check_failed', use, err }, 'the result of a model check could not be stored')
         return false
       }),
     )

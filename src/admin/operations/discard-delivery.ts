@@ -29,7 +29,7 @@ export async function discardDelivery(
   if (discarded.changed) hints.hint(discarded.businessId, discarded.direction)
   log.info(
     { event: 'admin.delivery_discarded', operator, delivery_id: id, changed: discarded.changed },
-    discarded.changed ? 'a delivery was discarded' : 'a delivery to discard was discarded already',
+    discarded.changed ? 'a delivery was discarded' : 'the delivery had already been discarded',
   )
   const row = await findDelivery(knex, id)
   if (row === null) throw deliveryNotFound(id)

@@ -22,7 +22,7 @@ export async function reprocessCall(
   if (reprocessed.result === 'not_ended') {
     throw new Problem(
       409,
-      `call ${callSid} is ${reprocessed.state}; only a failed or completed call is processed again`,
+      `call ${callSid} is ${reprocessed.state}; only a failed or completed call can be reprocessed`,
     )
   }
   log.info({ event: 'admin.call_reprocessed', operator, call_sid: callSid }, 'a call was queued again')

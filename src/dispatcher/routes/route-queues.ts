@@ -233,7 +233,7 @@ export class RouteQueues {
       if (!this.#takeToken(route, nowMs)) continue
       const lane = route.lanes[kind]
       const [delivery] = lane.waiting
-      if (delivery === undefined) throw new Error(`route ${route.name} has a turn and nothing to send`)
+      if (delivery === undefined) throw new Error(`route ${route.name} has a turn but nothing to send`)
       lane.waiting.delete(delivery)
       lane.waitingBytes -= delivery.bytes
       route.inFlight += 1

@@ -154,7 +154,7 @@ export class SystemLookup {
       ended: (lost) => {
         this.#workers.delete(worker)
         for (const lookup of lost) {
-          if (lookup.repeated) lookup.settle(failure('EAI_AGAIN', 'the process that looks names up has ended'), [])
+          if (lookup.repeated) lookup.settle(failure('EAI_AGAIN', 'the lookup process has exited'), [])
           lookup.repeated = true
           if (!lookup.over) this.#queueFor(lookup.name).unshift(lookup)
         }
