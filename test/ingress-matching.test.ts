@@ -75,7 +75,10 @@ describe('by number', () => {
     await settled(database, call.callSid, 1)
     await stage.post({ ...statusCallback({ ...call, direction: 'sideways' }), query: 'business_id=10' })
     const rows = await settled(database, call.callSid, 2)
-    expect(rows[1]).toMatchObject({ state: 'unmatched', reason: 'the direction "sideways" is none that Callbox knows' })
+    expect(rows[1]).toMatchObject({
+      state: 'unmatched',
+      reason: 'the direction "sideways" is not one that Callbox knows',
+    })
     expect(await callsOf(database, call.callSid)).toMatchObject([{ direction: 'inbound' }])
   })
 
