@@ -32,7 +32,8 @@ test('goes the way of all deliveries: signed, shaped as call.completed, its answ
   expect(sent.json).toEqual({
     ...{ id: expect.any(String), business_id: '10', event_type: 'callbox.test', direction: 'inbound' },
     call_sid: expect.stringMatching(/^test-[0-9a-f-]{36}$/),
-    ...{ status: 'pending', reason: null, attempt_count: 0, finished_at: null, remark: null },
+    ...{ status: 'pending', reason: 'waiting', operator: null, attempt_count: 0, last_status_code: null },
+    ...{ finished_at: null, remark: null },
     ...{ created_at: expect.stringMatching(/Z$/), due_at: expect.stringMatching(/Z$/) },
   })
   const { id, call_sid: callSid } = sent.json

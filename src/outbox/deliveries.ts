@@ -158,7 +158,7 @@ const pendingReason = `case
   when r.state = 'parked' then 'parked'
   when r.state = 'failing' then 'held_by_breaker'
   when r.held_until > now() then 'rate_limited'
-  when v.due_at > now() then 'retrying'
+  when v.due_at > now() and v.attempt_count > 0 then 'retrying'
   when v.attempt_count = 0 and exists (
     select from callbox.webhook_due e
     where e.business_id = v.business_id and e.id = v.after
