@@ -58,8 +58,8 @@ test.each([
   [['start', 'api', 'help me'], 'start: got "help me"; expected api, worker, dispatcher'],
   [['demo', '--keep=1'], 'demo: got "--keep=1"; expected --keep'],
   [['migrate', 'now'], 'migrate: got "now"; expected nothing'],
-  [['strat'], 'callbox: got "strat"; expected start, migrate, reseal, demo'],
-  [['constructor'], 'callbox: got "constructor"; expected start, migrate, reseal, demo'],
+  [['strat'], 'callbox: got "strat"; expected start, migrate, reseal, check, demo'],
+  [['constructor'], 'callbox: got "constructor"; expected start, migrate, reseal, check, demo'],
   [[], 'callbox: got no command'],
 ])('%j is refused with a message', async (words, says) => {
   const ended = await run('src/cli.ts', ...words)

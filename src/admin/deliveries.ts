@@ -1,5 +1,5 @@
 import express from 'express'
-import { findDelivery, listAttempts, listDeliveries } from '../outbox/deliveries.ts'
+import { findDeliveryWithAttempts, listDeliveries } from '../outbox/deliveries.ts'
 import { operatorOf } from './authentication.ts'
 import { deliveryNotFound, toAttempt, toDelivery, waitsFor } from './delivery-records.ts'
 import { discardDelivery } from './operations/discard-delivery.ts'
@@ -23,9 +23,10 @@ export function deliveryRoutes(parts: OperationParts): express.Router {
 
   router.get('/deliveries/:id', async (request, response) => {
     const { id } = readPath(request, deliveryPath)
-    const row = await findDelivery(knex, id)
-    if (row === null) throw deliveryNotFound(id)
-    const attempts = (await listAttempts(knex, row.business_id, id)).map(toAttempt)
+    const found = await findDeliveryWithAttempts(knex, id)
+    if (found === null) throw deliveryNotFound(id)
+    const { row } = found
+    const attempts = found.attempts.map(toAttempt)
     // The payload goes in as the text that is sent: parsing it would change its numbers and the order of its keys.
     const delivery = JSON.stringify({ ...toDelivery(row), waits_for: await waitsFor(knex, row) }).slice(0, -1)
     const text = `${delivery},"payload":${row.payload ?? 'null'},"attempts":${JSON.stringify(attempts)}}`

@@ -228,6 +228,20 @@ export async function businessOf(knex: Knex, id: string): Promise<string | null>
   return rows[0]?.business_id ?? null
 }
 
+/** A delivery and its attempts as they were at one moment; `null`: there is no such delivery. */
+export function findDeliveryWithAttempts(
+  knex: Knex,
+  id: string,
+): Promise<{ row: DeliveryRow & { payload: string | null }; attempts: AttemptRow[] } | null> {
+  return knex.transaction(
+    async (trx) => {
+      const row = await findDelivery(trx, id)
+      return row && { row, attempts: await listAttempts(trx, row.business_id, id) }
+    },
+    { isolationLevel: 'repeatable read', readOnly: true },
+  )
+}
+
 /** The last 1000 attempts, oldest first. */
 export async function listAttempts(knex: Knex, businessId: string, deliveryId: string): Promise<AttemptRow[]> {
   const rows = await knex('callbox.webhook_attempts')

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { type AttemptRow, findDelivery, listAttempts } from '../../../outbox/deliveries.ts'
+import { type AttemptRow, findDelivery, findDeliveryWithAttempts } from '../../../outbox/deliveries.ts'
 import { findBusiness, toBusiness } from '../../business-records.ts'
 import { deliveryNotFound, toDelivery } from '../../delivery-records.ts'
 import { findRoute, toRouteState } from '../../route-records.ts'
@@ -26,10 +26,10 @@ export async function readWholeDelivery(
   { knex, sealer, log }: Pick<ConsoleParts, 'knex' | 'sealer' | 'log'>,
   id: string,
 ): Promise<WholeDelivery> {
-  const row = await findDelivery(knex, id)
-  if (row === null) throw deliveryNotFound(id)
-  const [attempts, route, business] = await Promise.all([
-    listAttempts(knex, row.business_id, id),
+  const found = await findDeliveryWithAttempts(knex, id)
+  if (found === null) throw deliveryNotFound(id)
+  const { row, attempts } = found
+  const [route, business] = await Promise.all([
     findRoute(knex, row.business_id, row.direction),
     findBusiness(knex, row.business_id),
   ])
