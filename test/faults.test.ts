@@ -230,7 +230,7 @@ describe('events of one call', () => {
     const ids: string[] = []
     for (const type of ['call.a', 'call.b', 'call.c']) ids.push(await enqueueEvent('17', 'CA1', type))
     const [first, second = '', third] = ids
-    await discardDelivery(database.knex, '17', second, 'somebody', 'a test')
+    await discardDelivery(database.knex, '17', second, 'operator', 'a test')
     const { rows } = await database.pool.query('select id, after from webhook_due where business_id = 17')
     expect(rows).toContainEqual({ id: third, after: first })
   })

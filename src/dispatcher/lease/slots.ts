@@ -57,10 +57,6 @@ export class Slots {
     return this.#state[slot] !== 'unowned'
   }
 
-  isDraining(slot: number): boolean {
-    return this.#state[slot] === 'draining'
-  }
-
   /** Whether no delivery of the slot waits, is sent, or is being settled. */
   isIdle(slot: number): boolean {
     return this.#inMemory[slot] === 0
